@@ -35,6 +35,16 @@ type Task struct {
 	// Position is the last committed one of the whole connector; a source takes what concerns its own partitions.
 	Position Position
 	Logger   *slog.Logger
+	// Reached is called at the named points of the exactly-once protocol that lie inside a connector, so that tests can
+	// stop the process there; nil does nothing. Call it through At.
+	Reached func(point string)
+}
+
+// At tells that the task has come to a named point; see Reached.
+func (t Task) At(point string) {
+	if t.Reached != nil {
+		t.Reached(point)
+	}
 }
 
 // Session is the name under which the task's owner is known in the target, such as a database session's
@@ -46,6 +56,8 @@ type Source interface {
 	// Read returns the next records in source order per partition, at most limit, and where to go on after them. It waits
 	// until it has at least one record or a moved position, and returns ctx.Err() within a second of ctx ending. io.EOF
 	// says that there will never be more. The batch belongs to the caller; the source never writes to its memory again.
+	// A record that cannot be read ends its batch: Read first returns the records before it, then, at the next call, a
+	// *RecordError together with a Batch without records whose Next lies behind the bad one, so that the caller may skip it.
 	Read(ctx context.Context, limit int) (Batch, error)
 	// Close lets go of everything the source holds. No goroutine of the source is left when it returns.
 	Close() error
