@@ -1,0 +1,248 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"sort"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/knadh/koanf/parsers/yaml"
+	"github.com/knadh/koanf/providers/confmap"
+	"github.com/knadh/koanf/providers/env"
+	"github.com/knadh/koanf/providers/file"
+	"github.com/knadh/koanf/v2"
+	"github.com/spf13/cobra"
+)
+
+// setting is one thing that a server process can be told: by --flag, by environment or by file, in that order.
+type setting struct {
+	key      string // in the file, with dots as nesting; the flag has dashes, the environment variable GANTRY_ and underscores
+	fallback string
+	doc      string
+	secret   bool
+	check    func(value string) error
+}
+
+// settings is every setting, in the order in which they are shown.
+var settings = []setting{
+	{key: "catalog.url", fallback: "postgres://gantry@127.0.0.1:5432/gantry", doc: "Postgres database of the catalog", check: checkURL},
+	{key: "catalog.password", doc: "its password, where the URL holds none", secret: true},
+	{key: "temporal.address", fallback: "127.0.0.1:7233", doc: "Temporal frontend, host:port", check: checkAddress},
+	{key: "temporal.namespace", fallback: "gantry", doc: "Temporal namespace of this environment", check: checkGiven},
+	{key: "rocketmq.nameservers", fallback: "127.0.0.1:9876", doc: "RocketMQ name servers, host:port, comma-separated", check: checkAddresses},
+	{key: "rocketmq.accesskey", doc: "RocketMQ access key; empty without ACL"},
+	{key: "rocketmq.secretkey", doc: "RocketMQ secret key", secret: true},
+	{key: "api.listen", fallback: "127.0.0.1:8083", doc: "where the REST API listens", check: checkAddress},
+	{key: "api.allow-remote", fallback: "false", doc: "listen beyond loopback although the API has no authentication", check: checkBool},
+	{key: "worker.id", doc: "this worker's name; host and process id by default"},
+	{key: "worker.group", doc: "workers of one group have the same plugins; tasks stay within a group"},
+	{key: "worker.capacity", fallback: "100", doc: "tasks this worker runs at most", check: checkPositive},
+	{key: "log.level", fallback: "info", doc: "debug, info, warn or error", check: checkLevel},
+	{key: "log.format", fallback: "text", doc: "text or json", check: func(v string) error { return oneOf(v, "text", "json") }},
+}
+
+func (s setting) flag() string { return strings.ReplaceAll(s.key, ".", "-") }
+
+func (s setting) variable() string {
+	return "GANTRY_" + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(s.key))
+}
+
+// addSettings gives cmd the flags of every setting, and --config.
+func addSettings(cmd *cobra.Command) {
+	cmd.Flags().String("config", "", "YAML file with settings (default: GANTRY_CONFIG, else none)")
+	for _, s := range settings {
+		doc := fmt.Sprintf("%s (%s)", s.doc, s.variable())
+		cmd.Flags().String(s.flag(), s.fallback, doc)
+	}
+}
+
+// loaded is the settings in force and where each comes from.
+type loaded struct {
+	values  map[string]string
+	origins map[string]string
+}
+
+// loadSettings reads file, environment and flags, the later ones winning, and checks every value.
+func loadSettings(cmd *cobra.Command) (*loaded, error) {
+	l := &loaded{values: map[string]string{}, origins: map[string]string{}}
+	for _, s := range settings {
+		l.values[s.key], l.origins[s.key] = s.fallback, "default"
+	}
+	if err := l.fromFile(cmd); err != nil {
+		return nil, err
+	}
+	byVariable := map[string]string{}
+	for _, s := range settings {
+		byVariable[s.variable()] = s.key
+	}
+	k := koanf.New(".")
+	if err := k.Load(env.Provider("GANTRY_", ".", func(v string) string { return byVariable[v] }), nil); err != nil {
+		return nil, fmt.Errorf("read environment: %w", err)
+	}
+	l.take(k, "environment")
+	flags := map[string]any{}
+	for _, s := range settings {
+		if f := cmd.Flags().Lookup(s.flag()); f != nil && f.Changed {
+			flags[s.key] = f.Value.String()
+		}
+	}
+	k = koanf.New(".")
+	if err := k.Load(confmap.Provider(flags, "."), nil); err != nil {
+		return nil, fmt.Errorf("read flags: %w", err)
+	}
+	l.take(k, "flag")
+	return l, l.check()
+}
+
+func (l *loaded) fromFile(cmd *cobra.Command) error {
+	path, _ := cmd.Flags().GetString("config")
+	if path == "" {
+		path = os.Getenv("GANTRY_CONFIG")
+	}
+	if path == "" {
+		return nil
+	}
+	k := koanf.New(".")
+	if err := k.Load(file.Provider(path), yaml.Parser()); err != nil {
+		return fmt.Errorf("read settings from %s: %w", path, err)
+	}
+	for _, key := range k.Keys() {
+		if _, ok := l.values[key]; !ok {
+			return fmt.Errorf("%s: unknown setting %q; `gantry config` lists them", path, key)
+		}
+	}
+	l.take(k, path)
+	return nil
+}
+
+func (l *loaded) take(k *koanf.Koanf, origin string) {
+	for _, s := range settings {
+		if k.Exists(s.key) {
+			l.values[s.key], l.origins[s.key] = k.String(s.key), origin
+		}
+	}
+}
+
+func (l *loaded) check() error {
+	for _, s := range settings {
+		if s.check == nil {
+			continue
+		}
+		if err := s.check(l.values[s.key]); err != nil {
+			return fmt.Errorf("%s = %q (from %s): %w", s.key, l.values[s.key], l.origins[s.key], err)
+		}
+	}
+	return nil
+}
+
+func (l *loaded) get(key string) string { return l.values[key] }
+
+func (l *loaded) number(key string) int {
+	n, _ := strconv.Atoi(l.values[key]) // check has seen it
+	return n
+}
+
+// catalogURL is the catalog's URL with its password.
+func (l *loaded) catalogURL() string {
+	u, err := url.Parse(l.get("catalog.url"))
+	if password := l.get("catalog.password"); err == nil && password != "" {
+		u.User = url.UserPassword(u.User.Username(), password)
+		return u.String()
+	}
+	return l.get("catalog.url")
+}
+
+// logger writes to w as the settings say.
+func (l *loaded) logger(w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(l.get("log.level"))) // check has seen it
+	options := &slog.HandlerOptions{Level: level}
+	if l.get("log.format") == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// print shows the settings in force with secrets masked.
+func (l *loaded) print(out io.Writer) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "SETTING\tVALUE\tFROM\tENVIRONMENT")
+	for _, s := range settings {
+		value := l.values[s.key]
+		if s.secret && value != "" {
+			value = "[hidden]"
+		} else if u, err := url.Parse(value); err == nil && u.User != nil {
+			value = u.Redacted()
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", s.key, value, l.origins[s.key], s.variable())
+	}
+	return w.Flush()
+}
+
+func checkGiven(v string) error {
+	if v == "" {
+		return fmt.Errorf("must not be empty")
+	}
+	return nil
+}
+
+func checkURL(v string) error {
+	u, err := url.Parse(v)
+	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") || u.Host == "" {
+		return fmt.Errorf("must be a URL such as postgres://user@host:5432/database")
+	}
+	return nil
+}
+
+func checkAddress(v string) error {
+	if _, port, err := net.SplitHostPort(v); err != nil || port == "" {
+		return fmt.Errorf("must be host:port")
+	}
+	return nil
+}
+
+func checkAddresses(v string) error {
+	for _, a := range strings.Split(v, ",") {
+		if err := checkAddress(strings.TrimSpace(a)); err != nil {
+			return fmt.Errorf("%q %w", a, err)
+		}
+	}
+	return nil
+}
+
+func checkPositive(v string) error {
+	if n, err := strconv.Atoi(v); err != nil || n < 1 {
+		return fmt.Errorf("must be a whole number from 1")
+	}
+	return nil
+}
+
+func checkBool(v string) error { return oneOf(v, "true", "false") }
+
+func checkLevel(v string) error { return oneOf(v, "debug", "info", "warn", "error") }
+
+func oneOf(v string, allowed ...string) error {
+	sort.Strings(allowed)
+	for _, a := range allowed {
+		if v == a {
+			return nil
+		}
+	}
+	return fmt.Errorf("must be one of %s", strings.Join(allowed, ", "))
+}
+
+// checkExposure refuses to listen beyond loopback unless told so in words: the API has no authentication yet.
+func (l *loaded) checkExposure() error {
+	host, _, _ := net.SplitHostPort(l.get("api.listen")) // check has seen it
+	ip := net.ParseIP(host)
+	if host == "localhost" || (ip != nil && ip.IsLoopback()) || l.get("api.allow-remote") == "true" {
+		return nil
+	}
+	return fmt.Errorf("api.listen = %q reaches beyond this machine, and the API has no authentication: listen on 127.0.0.1, or set api.allow-remote to true if the network is trusted", l.get("api.listen"))
+}

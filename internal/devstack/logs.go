@@ -1,0 +1,16 @@
+package devstack
+
+import (
+	"fmt"
+	"io"
+)
+
+// PrintLogs writes the newest lines of a server's log, under a line with the file's path. RocketMQ writes more than its
+// output into the folder DIR/rocketmq/PART/logs.
+func PrintLogs(w io.Writer, dir string, p Part, lines int) {
+	if p == Tctl {
+		return
+	}
+	path := logPath(dir, p)
+	fmt.Fprintf(w, "==> %s\n%s\n", path, tail(path, lines))
+}
