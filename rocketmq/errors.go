@@ -180,7 +180,7 @@ var codeHints = map[int]string{
 	codeMessageIllegal:    "illegal message",
 	codeNotAvailable:      "the broker does not take messages now: disk full, shutting down, or a slave",
 	codeNoPermission:      "no permission; check the topic's perm and the access key",
-	codeTopicNotExist:     "no such topic",
+	codeTopicNotExist:     "no such topic; create it first",
 	codeIllegalParameter:  "illegal parameter, such as a queue the topic does not have",
 	codeNoGroup:           "no such consumer group; create it, or set autoCreateSubscriptionGroup=true on the broker",
 }

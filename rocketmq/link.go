@@ -211,6 +211,7 @@ func (ls *links) get(ctx context.Context, key slotKey) (*link, error) {
 	s.link = l
 	if ls.isClosed() { // close may have passed this slot while the dial was on its way
 		l.fail(ErrClosed)
+		<-l.ended
 		return nil, ErrClosed
 	}
 	return l, nil
