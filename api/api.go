@@ -1,0 +1,130 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/gantry-connect/gantry/control"
+)
+
+// maxBodyBytes bounds a request's body; a config is a few kilobytes.
+const maxBodyBytes = 1 << 20
+
+// Connectors is what the connector routes need of the service.
+type Connectors interface {
+	List(ctx context.Context) ([]string, error)
+	Create(ctx context.Context, c control.Create) (control.Info, error)
+	Get(ctx context.Context, name string) (control.Info, error)
+	PutConfig(ctx context.Context, name string, config map[string]string, author string) (control.Info, bool, error)
+	Delete(ctx context.Context, name, author string) error
+	Offsets(ctx context.Context, name string) ([]control.PartitionOffset, error)
+}
+
+// Lifecycle is what the routes that start and stop need.
+type Lifecycle interface {
+	Pause(ctx context.Context, name, author string) error
+	Resume(ctx context.Context, name, author string) error
+	Stop(ctx context.Context, name, author string) error
+	Restart(ctx context.Context, name string, r control.Restart, author string) (control.Status, error)
+	RestartTask(ctx context.Context, name string, task int, author string) error
+}
+
+// Statuses is what the status and task routes need.
+type Statuses interface {
+	Status(ctx context.Context, name string) (control.Status, error)
+	TaskStatus(ctx context.Context, name string, task int) (control.TaskStatus, error)
+	Tasks(ctx context.Context, name string) ([]control.TaskInfo, error)
+	Progress(ctx context.Context, name string) ([]control.TaskProgress, error)
+}
+
+// Plugins is what the plugin routes need.
+type Plugins interface {
+	PluginList() []control.PluginInfo
+	PluginConfig(class string) ([]control.KeyInfo, error)
+	Validate(class string, config map[string]string) (control.Validation, error)
+}
+
+// Server is what the routes about the server itself need.
+type Server interface {
+	Version() string
+	Environment() string
+	Health(ctx context.Context) error
+	Schema(ctx context.Context, fingerprint string) ([]byte, error)
+}
+
+// Service is everything behind the routes; *control.Service is one.
+type Service interface {
+	Connectors
+	Lifecycle
+	Statuses
+	Plugins
+	Server
+}
+
+type handlers struct {
+	service Service
+	log     *slog.Logger
+}
+
+// author is who changes are recorded under while there is no authentication.
+const author = "rest"
+
+// New is the whole API as an HTTP handler.
+func New(service Service, log *slog.Logger) http.Handler {
+	mux := http.NewServeMux()
+	describe(mux, service, log)
+	mux.Handle("GET /docs/", http.StripPrefix("/docs", docs()))
+	mux.Handle("GET /docs", http.RedirectHandler("/docs/", http.StatusMovedPermanently))
+	return lenient(http.MaxBytesHandler(orError(mux, log), maxBodyBytes))
+}
+
+// OpenAPI is the document that describes the API, as YAML; it needs no running service.
+func OpenAPI() ([]byte, error) {
+	return describe(http.NewServeMux(), nil, slog.New(slog.DiscardHandler)).OpenAPI().YAML()
+}
+
+func describe(mux *http.ServeMux, service Service, log *slog.Logger) huma.API {
+	installErrors()
+	config := huma.DefaultConfig("Gantry", "1")
+	config.Info.Description = "Connectors between external systems and Apache RocketMQ. The routes, shapes and codes are those of Kafka Connect."
+	config.DocsPath = ""     // docs() serves a page that needs no internet
+	config.SchemasPath = ""  // answers carry no $schema: clients of Kafka Connect compare them to the letter
+	config.CreateHooks = nil // the same: no Link header
+	a := humago.New(exactRoot{mux}, config)
+	h := &handlers{service: service, log: log}
+	h.registerRoot(a)
+	h.registerConnectors(a)
+	h.registerLifecycle(a)
+	h.registerTasks(a)
+	h.registerPlugins(a)
+	return a
+}
+
+// exactRoot keeps the route of "/" from matching every path that has no route.
+type exactRoot struct{ *http.ServeMux }
+
+func (m exactRoot) HandleFunc(pattern string, handler func(http.ResponseWriter, *http.Request)) {
+	if strings.HasSuffix(pattern, " /") {
+		pattern += "{$}"
+	}
+	m.ServeMux.HandleFunc(pattern, handler)
+}
+
+// lenient accepts a slash behind every path, as Kafka Connect does and some of its clients need.
+func lenient(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p := r.URL.Path; len(p) > 1 && strings.HasSuffix(p, "/") && !strings.HasPrefix(p, "/docs/") {
+			u := *r.URL
+			u.Path, u.RawPath = strings.TrimSuffix(p, "/"), strings.TrimSuffix(u.RawPath, "/")
+			r2 := r.Clone(r.Context())
+			r2.URL = &u
+			r = r2
+		}
+		next.ServeHTTP(w, r)
+	})
+}

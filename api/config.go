@@ -1,0 +1,66 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"sort"
+	"strconv"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// Config is a connector's config as clients send it: a flat object whose values are strings. Numbers and bools are
+// taken as the text they were written in.
+type Config map[string]string
+
+// Schema describes Config for OpenAPI.
+func (Config) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeObject, Description: "A flat map of config keys to values; numbers and bools are taken as text.",
+		AdditionalProperties: &huma.Schema{OneOf: []*huma.Schema{{Type: huma.TypeString}, {Type: huma.TypeNumber}, {Type: huma.TypeBoolean}}}}
+}
+
+// UnmarshalJSON accepts scalars and keeps the digits of numbers.
+func (c *Config) UnmarshalJSON(data []byte) error {
+	var raw map[string]json.RawMessage
+	if err := json.Unmarshal(data, &raw); err != nil {
+		return fmt.Errorf("the config must be a JSON object: %w", err)
+	}
+	keys := make([]string, 0, len(raw))
+	for key := range raw {
+		keys = append(keys, key)
+	}
+	sort.Strings(keys) // the same error for the same body, each time
+	out := make(Config, len(raw))
+	for _, key := range keys {
+		text, err := scalar(raw[key])
+		if err != nil {
+			return fmt.Errorf("config key %q: %w", key, err)
+		}
+		out[key] = text
+	}
+	*c = out
+	return nil
+}
+
+func scalar(raw json.RawMessage) (string, error) {
+	raw = bytes.TrimSpace(raw)
+	switch raw[0] {
+	case '"':
+		var s string
+		err := json.Unmarshal(raw, &s)
+		return s, err
+	case 'n':
+		return "", fmt.Errorf("null value can not be supplied as the configuration value")
+	case '{', '[':
+		return "", fmt.Errorf("must be a string, number or bool, not %s", strconv.Quote(abbreviate(raw)))
+	}
+	return string(raw), nil
+}
+
+func abbreviate(raw []byte) string {
+	if len(raw) > 40 {
+		return string(raw[:40]) + "…"
+	}
+	return string(raw)
+}

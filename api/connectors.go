@@ -1,0 +1,170 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/gantry-connect/gantry/control"
+)
+
+// named is the path of one connector.
+type named struct {
+	Name string `path:"name" example:"flights-in" doc:"The connector's name, percent-encoded."`
+}
+
+// CreateConnector is the body of POST /connectors.
+type CreateConnector struct {
+	Name         string `json:"name,omitempty" example:"flights-in" doc:"Blanks around it are dropped. May stand in the config instead."`
+	Config       Config `json:"config"`
+	InitialState string `json:"initial_state,omitempty" doc:"RUNNING (the default), PAUSED or STOPPED, in any case."`
+}
+
+// Expanded is a connector in a list with expand.
+type Expanded struct {
+	Status *control.Status `json:"status,omitempty"`
+	Info   *control.Info   `json:"info,omitempty"`
+}
+
+// Offsets is the body of the offsets routes.
+type Offsets struct {
+	Offsets []control.PartitionOffset `json:"offsets" nullable:"false"`
+}
+
+var tags = []string{"Connectors"}
+
+func (h *handlers) registerConnectors(a huma.API) {
+	huma.Register(a, huma.Operation{OperationID: "list-connectors", Method: http.MethodGet, Path: "/connectors", Tags: tags,
+		Summary: "The connectors' names, or with expand their status and config", Errors: []int{http.StatusServiceUnavailable}}, h.list)
+	huma.Register(a, huma.Operation{OperationID: "create-connector", Method: http.MethodPost, Path: "/connectors", Tags: tags,
+		Summary: "Create a connector", DefaultStatus: http.StatusCreated, MaxBodyBytes: maxBodyBytes,
+		Errors: []int{http.StatusBadRequest, http.StatusConflict, http.StatusServiceUnavailable}}, h.create)
+	huma.Register(a, huma.Operation{OperationID: "get-connector", Method: http.MethodGet, Path: "/connectors/{name}", Tags: tags,
+		Summary: "A connector's config and tasks", Errors: []int{http.StatusNotFound, http.StatusServiceUnavailable}}, h.get)
+	huma.Register(a, huma.Operation{OperationID: "get-config", Method: http.MethodGet, Path: "/connectors/{name}/config", Tags: tags,
+		Summary: "A connector's config", Errors: []int{http.StatusNotFound, http.StatusServiceUnavailable}}, h.config)
+	huma.Register(a, huma.Operation{OperationID: "put-config", Method: http.MethodPut, Path: "/connectors/{name}/config", Tags: tags,
+		Summary: "Replace a connector's config, or create the connector", MaxBodyBytes: maxBodyBytes,
+		Description: "Only tasks whose part of the work changes are started again. A paused or stopped connector stays so.",
+		Errors:      []int{http.StatusBadRequest, http.StatusServiceUnavailable}}, h.putConfig)
+	huma.Register(a, huma.Operation{OperationID: "delete-connector", Method: http.MethodDelete, Path: "/connectors/{name}", Tags: tags,
+		Summary: "End a connector and drop its positions", DefaultStatus: http.StatusNoContent,
+		Errors: []int{http.StatusNotFound, http.StatusServiceUnavailable}}, h.delete)
+	huma.Register(a, huma.Operation{OperationID: "get-offsets", Method: http.MethodGet, Path: "/connectors/{name}/offsets", Tags: tags,
+		Summary: "How far every partition has been copied", Errors: []int{http.StatusNotFound, http.StatusServiceUnavailable}}, h.offsets)
+}
+
+type listInput struct {
+	Expand []string `query:"expand,explode" example:"status" doc:"status, info or both; anything else is ignored."`
+}
+
+func (h *handlers) list(ctx context.Context, in *listInput) (*struct{ Body any }, error) {
+	names, err := h.service.List(ctx)
+	if err != nil {
+		return nil, h.problem(ctx, err)
+	}
+	var status, info bool
+	for _, e := range in.Expand {
+		status, info = status || e == "status", info || e == "info"
+	}
+	if !status && !info {
+		return &struct{ Body any }{names}, nil
+	}
+	out := make(map[string]Expanded, len(names))
+	for _, name := range names {
+		e, err := h.expand(ctx, name, status, info)
+		var gone *control.NotFoundError
+		if errors.As(err, &gone) {
+			continue // deleted since the list was read
+		}
+		if err != nil {
+			return nil, h.problem(ctx, err)
+		}
+		out[name] = e
+	}
+	return &struct{ Body any }{out}, nil
+}
+
+func (h *handlers) expand(ctx context.Context, name string, status, info bool) (e Expanded, err error) {
+	if status {
+		st, err := h.service.Status(ctx, name)
+		if err != nil {
+			return e, err
+		}
+		e.Status = &st
+	}
+	if info {
+		i, err := h.service.Get(ctx, name)
+		if err != nil {
+			return e, err
+		}
+		e.Info = &i
+	}
+	return e, nil
+}
+
+type infoOutput struct {
+	Status   int
+	Location string `header:"Location"`
+	Body     control.Info
+}
+
+func location(name string) string { return "/connectors/" + url.PathEscape(name) }
+
+func (h *handlers) create(ctx context.Context, in *struct{ Body CreateConnector }) (*infoOutput, error) {
+	name := in.Body.Name
+	if name == "" {
+		name = in.Body.Config["name"]
+	}
+	info, err := h.service.Create(ctx, control.Create{Name: name, Config: in.Body.Config, InitialState: in.Body.InitialState, Author: author})
+	if err != nil {
+		return nil, h.problem(ctx, err)
+	}
+	return &infoOutput{Status: http.StatusCreated, Location: location(info.Name), Body: info}, nil
+}
+
+func (h *handlers) get(ctx context.Context, in *named) (*struct{ Body control.Info }, error) {
+	info, err := h.service.Get(ctx, in.Name)
+	if err != nil {
+		return nil, h.problem(ctx, err)
+	}
+	return &struct{ Body control.Info }{info}, nil
+}
+
+func (h *handlers) config(ctx context.Context, in *named) (*struct{ Body map[string]string }, error) {
+	info, err := h.service.Get(ctx, in.Name)
+	if err != nil {
+		return nil, h.problem(ctx, err)
+	}
+	return &struct{ Body map[string]string }{info.Config}, nil
+}
+
+func (h *handlers) putConfig(ctx context.Context, in *struct {
+	named
+	Body Config
+}) (*infoOutput, error) {
+	info, created, err := h.service.PutConfig(ctx, in.Name, in.Body, author)
+	if err != nil {
+		return nil, h.problem(ctx, err)
+	}
+	out := &infoOutput{Status: http.StatusOK, Body: info}
+	if created {
+		out.Status, out.Location = http.StatusCreated, location(info.Name)
+	}
+	return out, nil
+}
+
+func (h *handlers) delete(ctx context.Context, in *named) (*struct{}, error) {
+	return nil, h.problem(ctx, h.service.Delete(ctx, in.Name, author))
+}
+
+func (h *handlers) offsets(ctx context.Context, in *named) (*struct{ Body Offsets }, error) {
+	all, err := h.service.Offsets(ctx, in.Name)
+	if err != nil {
+		return nil, h.problem(ctx, err)
+	}
+	return &struct{ Body Offsets }{Offsets{all}}, nil
+}

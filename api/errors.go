@@ -1,0 +1,106 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/gantry-connect/gantry/control"
+)
+
+// Error is the body of every answer that is not a success, in the shape of Kafka Connect.
+type Error struct {
+	Code    int    `json:"error_code" example:"404" doc:"The HTTP status."`
+	Message string `json:"message" example:"Connector flights-in not found"`
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// GetStatus is the HTTP status, for huma.
+func (e *Error) GetStatus() int { return e.Code }
+
+// ContentType makes huma send plain JSON, which Kafka Connect's clients expect of errors too.
+func (e *Error) ContentType(string) string { return "application/json" }
+
+// installErrors makes huma's own refusals (bad JSON, missing parameters) look like every other error. huma keeps this
+// in a package variable, so it is set once, for all APIs of the process.
+var installErrors = sync.OnceFunc(func() {
+	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
+		if status == http.StatusUnprocessableEntity {
+			status = http.StatusBadRequest // Kafka Connect's clients know 400 for whatever is wrong with a request
+		}
+		var b strings.Builder
+		b.WriteString(message)
+		for _, err := range errs {
+			if err != nil {
+				fmt.Fprintf(&b, "; %v", err)
+			}
+		}
+		return &Error{Code: status, Message: b.String()}
+	}
+})
+
+// problem is the answer to err. Errors that no user caused are logged and told apart from the text sent.
+func (h *handlers) problem(ctx context.Context, err error) error {
+	var (
+		notFound *control.NotFoundError
+		exists   *control.ExistsError
+		request  *control.RequestError
+		config   *control.InvalidConfigError
+	)
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &notFound):
+		return &Error{http.StatusNotFound, notFound.Error()}
+	case errors.As(err, &exists):
+		return &Error{http.StatusConflict, exists.Error()}
+	case errors.As(err, &request):
+		return &Error{http.StatusBadRequest, request.Error()}
+	case errors.As(err, &config):
+		return &Error{http.StatusBadRequest, config.Error()}
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		return &Error{499, "the client went away"} // nobody reads it; the number is nginx's
+	}
+	h.log.Error("request failed", "error", err)
+	if errors.Is(err, control.ErrUnavailable) {
+		return &Error{http.StatusServiceUnavailable, "The catalog cannot be reached; nothing was lost. Try again, and see the server's log."}
+	}
+	return &Error{http.StatusInternalServerError, "Internal error; see the server's log."}
+}
+
+// orError answers requests that no route takes in the same shape as every other error.
+func orError(mux *http.ServeMux, log *slog.Logger) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		refuse, pattern := mux.Handler(r)
+		if pattern != "" {
+			mux.ServeHTTP(w, r)
+			return
+		}
+		answer := refusal{header: w.Header(), status: http.StatusNotFound}
+		refuse.ServeHTTP(&answer, r)
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(answer.status)
+		text := fmt.Sprintf("HTTP %d %s", answer.status, http.StatusText(answer.status))
+		if err := json.NewEncoder(w).Encode(&Error{answer.status, text}); err != nil {
+			log.Debug("answer not written", "path", r.URL.Path, "error", err)
+		}
+	})
+}
+
+// refusal takes the status and headers of the mux's own answer (404 or 405 with Allow) and drops its text.
+type refusal struct {
+	header http.Header
+	status int
+}
+
+func (r *refusal) Header() http.Header         { return r.header }
+func (r *refusal) WriteHeader(status int)      { r.status = status }
+func (r *refusal) Write(p []byte) (int, error) { return len(p), nil }

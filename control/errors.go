@@ -1,0 +1,44 @@
+package control
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/gantry-connect/gantry/connector"
+)
+
+// ErrUnavailable is wrapped when the catalog cannot be reached: nothing was changed, or it is not known.
+var ErrUnavailable = errors.New("the catalog is unavailable")
+
+// NotFoundError names what there is none of.
+type NotFoundError struct{ What string }
+
+func (e *NotFoundError) Error() string { return e.What }
+
+// ExistsError names the connector that is there already.
+type ExistsError struct{ Name string }
+
+func (e *ExistsError) Error() string { return fmt.Sprintf("Connector %s already exists", e.Name) }
+
+// RequestError says what is wrong with a request apart from a connector's config.
+type RequestError struct{ Reason string }
+
+func (e *RequestError) Error() string { return e.Reason }
+
+// InvalidConfigError holds every problem of a config. Its text is the one that Kafka Connect's clients know.
+type InvalidConfigError struct {
+	Kind     connector.Kind // empty where the class is unknown
+	Problems connector.ConfigErrors
+}
+
+func (e *InvalidConfigError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Connector configuration is invalid and contains the following %d error(s):\n", len(e.Problems))
+	for _, p := range e.Problems {
+		b.WriteString(p.Error())
+		b.WriteByte('\n')
+	}
+	b.WriteString("You can also find the above list of errors at the endpoint `/connector-plugins/{connectorType}/config/validate`")
+	return b.String()
+}

@@ -1,0 +1,341 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/gantry-connect/gantry/catalog"
+	"github.com/gantry-connect/gantry/connector"
+)
+
+// Connectors is where connectors and what is wanted of them are kept.
+type Connectors interface {
+	CreateConnector(ctx context.Context, c catalog.NewConnector) (catalog.Connector, error)
+	PutConfig(ctx context.Context, name, class, kind string, config map[string]string, author string) (catalog.Connector, error)
+	Connector(ctx context.Context, name string) (catalog.Connector, error)
+	Connectors(ctx context.Context) ([]catalog.Connector, error)
+	SetDesired(ctx context.Context, name string, desired catalog.State, author string) (catalog.Connector, error)
+	RequestRestart(ctx context.Context, name string, r catalog.Restart, author string) (catalog.Connector, error)
+	DeleteConnector(ctx context.Context, name, author string) error
+}
+
+// Progress is where plans, statuses and positions are read.
+type Progress interface {
+	Plan(ctx context.Context, uid int64) ([]catalog.PlannedTask, error)
+	TaskStatuses(ctx context.Context, uid int64) ([]catalog.TaskStatus, error)
+	ConnectorStatus(ctx context.Context, uid int64) (catalog.ConnectorStatus, error)
+	Positions(ctx context.Context, uid int64) (map[string]string, error)
+	Schema(ctx context.Context, fingerprint string) ([]byte, error)
+	Ping(ctx context.Context) error
+}
+
+// Notifier tells a connector's workflow to look at the catalog, and starts it if it does not run.
+type Notifier interface {
+	Reconcile(ctx context.Context, name string) error
+}
+
+// Service is the operators' side of Gantry. Its methods may be called from any goroutine.
+type Service struct {
+	connectors  Connectors
+	progress    Progress
+	notify      Notifier
+	plugins     connector.Plugins
+	environment string
+	version     string
+	log         *slog.Logger
+}
+
+// Options are what a Service is made of; all fields are needed.
+type Options struct {
+	Connectors  Connectors
+	Progress    Progress
+	Notifier    Notifier
+	Plugins     connector.Plugins
+	Environment string // the environment's id
+	Version     string // of Gantry
+	Logger      *slog.Logger
+}
+
+// New makes a Service.
+func New(o Options) *Service {
+	return &Service{connectors: o.Connectors, progress: o.Progress, notify: o.Notifier, plugins: o.Plugins,
+		environment: o.Environment, version: o.Version, log: o.Logger}
+}
+
+// Version is Gantry's version; Environment is the id of the installation.
+func (s *Service) Version() string { return s.version }
+
+// Environment is the id of this installation: one catalog with one Temporal namespace.
+func (s *Service) Environment() string { return s.environment }
+
+// Health reports what keeps requests from being served; nil if nothing does.
+func (s *Service) Health(ctx context.Context) error { return s.progress.Ping(ctx) }
+
+// Create makes a new connector.
+func (s *Service) Create(ctx context.Context, c Create) (Info, error) {
+	name := strings.TrimSpace(c.Name)
+	if given, ok := c.Config["name"]; ok && name != "" && given != name {
+		return Info{}, &RequestError{fmt.Sprintf("Connector name configuration (%s) doesn't match connector name in the request (%s)", given, name)}
+	}
+	if err := checkName(name); err != nil {
+		return Info{}, err
+	}
+	desired, err := desiredState(c.InitialState)
+	if err != nil {
+		return Info{}, err
+	}
+	config := withName(c.Config, name)
+	plugin, err := s.check(config)
+	if err != nil {
+		return Info{}, err
+	}
+	made, err := s.connectors.CreateConnector(ctx, catalog.NewConnector{Name: name, Class: plugin.Class,
+		Kind: string(plugin.Kind), Config: config, Desired: desired, Author: c.Author})
+	if err != nil {
+		return Info{}, translate(err, name)
+	}
+	s.tell(ctx, name)
+	return s.info(ctx, made)
+}
+
+// PutConfig replaces a connector's config, or creates the connector, which created then tells.
+func (s *Service) PutConfig(ctx context.Context, name string, config map[string]string, author string) (info Info, created bool, err error) {
+	if given, ok := config["name"]; ok && given != name {
+		return Info{}, false, &RequestError{fmt.Sprintf("Connector name configuration (%s) doesn't match connector name in the URL (%s)", given, name)}
+	}
+	if err := checkName(name); err != nil {
+		return Info{}, false, err
+	}
+	config = withName(config, name)
+	plugin, err := s.check(config)
+	if err != nil {
+		return Info{}, false, err
+	}
+	changed, err := s.connectors.PutConfig(ctx, name, plugin.Class, string(plugin.Kind), config, author)
+	if errors.Is(err, catalog.ErrNotFound) {
+		info, err = s.Create(ctx, Create{Name: name, Config: config, Author: author})
+		var exists *ExistsError
+		if !errors.As(err, &exists) {
+			return info, err == nil, err
+		}
+		// Somebody else created it meanwhile: this is a change after all.
+		changed, err = s.connectors.PutConfig(ctx, name, plugin.Class, string(plugin.Kind), config, author)
+	}
+	if err != nil {
+		return Info{}, false, translate(err, name)
+	}
+	s.tell(ctx, name)
+	info, err = s.info(ctx, changed)
+	return info, false, err
+}
+
+// List is every connector's name, sorted.
+func (s *Service) List(ctx context.Context) ([]string, error) {
+	all, err := s.connectors.Connectors(ctx)
+	if err != nil {
+		return nil, translate(err, "")
+	}
+	names := make([]string, 0, len(all))
+	for _, c := range all {
+		if c.Desired != catalog.Deleted {
+			names = append(names, c.Name)
+		}
+	}
+	return names, nil
+}
+
+// Get is one connector.
+func (s *Service) Get(ctx context.Context, name string) (Info, error) {
+	c, err := s.find(ctx, name)
+	if err != nil {
+		return Info{}, err
+	}
+	return s.info(ctx, c)
+}
+
+// Tasks is the present plan.
+func (s *Service) Tasks(ctx context.Context, name string) ([]TaskInfo, error) {
+	c, err := s.find(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := s.plan(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	tasks := make([]TaskInfo, len(plan))
+	for i, t := range plan {
+		tasks[i] = TaskInfo{ID: TaskID{Connector: name, Task: t.Number}, Config: t.Config}
+	}
+	return tasks, nil
+}
+
+// Pause stops the copying and keeps the tasks; Resume lets them go on; Stop ends the tasks and keeps the positions.
+func (s *Service) Pause(ctx context.Context, name, author string) error {
+	return s.want(ctx, name, catalog.Paused, author)
+}
+
+// Resume undoes Pause and Stop.
+func (s *Service) Resume(ctx context.Context, name, author string) error {
+	return s.want(ctx, name, catalog.Running, author)
+}
+
+// Stop ends the connector's tasks; its positions stay.
+func (s *Service) Stop(ctx context.Context, name, author string) error {
+	return s.want(ctx, name, catalog.Stopped, author)
+}
+
+func (s *Service) want(ctx context.Context, name string, state catalog.State, author string) error {
+	if _, err := s.connectors.SetDesired(ctx, name, state, author); err != nil {
+		return translate(err, name)
+	}
+	s.tell(ctx, name)
+	return nil
+}
+
+// Restart starts the connector again, with its tasks or what has failed of it if asked.
+func (s *Service) Restart(ctx context.Context, name string, r Restart, author string) (Status, error) {
+	before, err := s.Status(ctx, name)
+	if err != nil {
+		return Status{}, err
+	}
+	req := catalog.Restart{Connector: true, AllTasks: r.IncludeTasks, OnlyFailed: r.OnlyFailed}
+	if _, err := s.connectors.RequestRestart(ctx, name, req, author); err != nil {
+		return Status{}, translate(err, name)
+	}
+	s.tell(ctx, name)
+	if !r.OnlyFailed || before.Connector.State == Failed {
+		before.Connector.State = Restarting
+	}
+	for i := range before.Tasks {
+		if r.IncludeTasks && (!r.OnlyFailed || before.Tasks[i].State == Failed) {
+			before.Tasks[i].State = Restarting
+		}
+	}
+	return before, nil
+}
+
+// RestartTask starts one task again.
+func (s *Service) RestartTask(ctx context.Context, name string, task int, author string) error {
+	c, err := s.connectors.Connector(ctx, name)
+	if err != nil || c.Desired == catalog.Deleted {
+		if err == nil || errors.Is(err, catalog.ErrNotFound) {
+			return &NotFoundError{fmt.Sprintf("Unknown connector: %s", name)}
+		}
+		return translate(err, name)
+	}
+	plan, err := s.plan(ctx, c)
+	if err != nil {
+		return err
+	}
+	for _, t := range plan {
+		if t.Number == task {
+			if _, err := s.connectors.RequestRestart(ctx, name, catalog.Restart{Task: &task}, author); err != nil {
+				return translate(err, name)
+			}
+			s.tell(ctx, name)
+			return nil
+		}
+	}
+	return &NotFoundError{fmt.Sprintf("Unknown task: %s-%d", name, task)}
+}
+
+// Delete ends the connector and drops its positions.
+func (s *Service) Delete(ctx context.Context, name, author string) error {
+	if _, err := s.find(ctx, name); err != nil {
+		return err
+	}
+	if err := s.connectors.DeleteConnector(ctx, name, author); err != nil {
+		return translate(err, name)
+	}
+	s.tell(ctx, name)
+	return nil
+}
+
+// Schema is the JSON of a schema that messages refer to.
+func (s *Service) Schema(ctx context.Context, fingerprint string) ([]byte, error) {
+	doc, err := s.progress.Schema(ctx, fingerprint)
+	if errors.Is(err, catalog.ErrNotFound) {
+		return nil, &NotFoundError{fmt.Sprintf("Schema %s not found", fingerprint)}
+	}
+	return doc, translate(err, "")
+}
+
+// tell wakes the workflow. Where Temporal cannot be reached the catalog already says what is wanted, and the schedule
+// that reconciles will see to it: the caller's request has been taken all the same.
+func (s *Service) tell(ctx context.Context, name string) {
+	if err := s.notify.Reconcile(ctx, name); err != nil {
+		s.log.Warn("workflow not told of a change, the reconciling schedule will", "connector", name, "error", err)
+	}
+}
+
+func (s *Service) find(ctx context.Context, name string) (catalog.Connector, error) {
+	c, err := s.connectors.Connector(ctx, name)
+	if err == nil && c.Desired == catalog.Deleted {
+		err = catalog.ErrNotFound
+	}
+	if err != nil {
+		return catalog.Connector{}, translate(err, name)
+	}
+	return c, nil
+}
+
+// plan is the tasks that c has: none while it is stopped, as Kafka Connect's clients expect.
+func (s *Service) plan(ctx context.Context, c catalog.Connector) ([]catalog.PlannedTask, error) {
+	if c.Desired == catalog.Stopped {
+		return nil, nil
+	}
+	plan, err := s.progress.Plan(ctx, c.UID)
+	if err != nil {
+		return nil, translate(err, c.Name)
+	}
+	return plan, nil
+}
+
+func (s *Service) info(ctx context.Context, c catalog.Connector) (Info, error) {
+	plan, err := s.plan(ctx, c)
+	if err != nil {
+		return Info{}, err
+	}
+	info := Info{Name: c.Name, Config: c.Config, Type: connector.Kind(c.Kind), Tasks: make([]TaskID, len(plan))}
+	for i, t := range plan {
+		info.Tasks[i] = TaskID{Connector: c.Name, Task: t.Number}
+	}
+	return info, nil
+}
+
+func withName(config map[string]string, name string) map[string]string {
+	out := make(map[string]string, len(config)+1)
+	for k, v := range config {
+		out[k] = v
+	}
+	out["name"] = name
+	return out
+}
+
+func desiredState(initial string) (catalog.State, error) {
+	switch strings.ToUpper(strings.TrimSpace(initial)) {
+	case "", "RUNNING":
+		return catalog.Running, nil
+	case "PAUSED":
+		return catalog.Paused, nil
+	case "STOPPED":
+		return catalog.Stopped, nil
+	}
+	return "", &RequestError{fmt.Sprintf("initial_state = %q: must be RUNNING, PAUSED or STOPPED", initial)}
+}
+
+func translate(err error, name string) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, catalog.ErrNotFound):
+		return &NotFoundError{fmt.Sprintf("Connector %s not found", name)}
+	case errors.Is(err, catalog.ErrExists):
+		return &ExistsError{name}
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}

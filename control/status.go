@@ -1,0 +1,158 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/gantry-connect/gantry/catalog"
+	"github.com/gantry-connect/gantry/connector"
+)
+
+// Status is how a connector and its tasks are. What was asked for shows at once: a connector that was just paused is
+// PAUSED here, also while its tasks are still finishing.
+func (s *Service) Status(ctx context.Context, name string) (Status, error) {
+	c, err := s.find(ctx, name)
+	var missing *NotFoundError
+	if errors.As(err, &missing) {
+		return Status{}, &NotFoundError{fmt.Sprintf("No status found for connector %s", name)}
+	}
+	if err != nil {
+		return Status{}, err
+	}
+	plan, err := s.plan(ctx, c)
+	if err != nil {
+		return Status{}, err
+	}
+	own, err := s.progress.ConnectorStatus(ctx, c.UID)
+	if err != nil && !errors.Is(err, catalog.ErrNotFound) {
+		return Status{}, translate(err, name)
+	}
+	rows, err := s.progress.TaskStatuses(ctx, c.UID)
+	if err != nil {
+		return Status{}, translate(err, name)
+	}
+	version := ""
+	if plugin, err := s.plugins.Find(c.Class); err == nil {
+		version = plugin.Version
+	}
+	st := Status{Name: name, Type: connector.Kind(c.Kind), Tasks: make([]TaskStatus, len(plan)),
+		Connector: InstanceStatus{State: connectorState(c.Desired, own), WorkerID: own.Worker, Version: version}}
+	if st.Connector.State == Failed {
+		st.Connector.Trace = own.Trace
+	}
+	byNumber := make(map[int]catalog.TaskStatus, len(rows))
+	for _, r := range rows {
+		byNumber[r.Task] = r
+	}
+	for i, t := range plan {
+		st.Tasks[i] = taskStatus(t.Number, c.Desired, byNumber[t.Number], version)
+	}
+	sort.Slice(st.Tasks, func(i, j int) bool { return st.Tasks[i].ID < st.Tasks[j].ID })
+	return st, nil
+}
+
+// TaskStatus is how one task is.
+func (s *Service) TaskStatus(ctx context.Context, name string, task int) (TaskStatus, error) {
+	missing := &NotFoundError{fmt.Sprintf("No status found for task %s-%d", name, task)}
+	st, err := s.Status(ctx, name)
+	var none *NotFoundError
+	if errors.As(err, &none) {
+		return TaskStatus{}, missing
+	}
+	if err != nil {
+		return TaskStatus{}, err
+	}
+	for _, t := range st.Tasks {
+		if t.ID == task {
+			return t, nil
+		}
+	}
+	return TaskStatus{}, missing
+}
+
+// Progress is how far a connector's tasks have come and how fast they are, beyond what Kafka Connect's status has room
+// for.
+func (s *Service) Progress(ctx context.Context, name string) ([]TaskProgress, error) {
+	c, err := s.find(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.progress.TaskStatuses(ctx, c.UID)
+	if err != nil {
+		return nil, translate(err, name)
+	}
+	out := make([]TaskProgress, len(rows))
+	for i, r := range rows {
+		out[i] = TaskProgress{Task: r.Task, State: State(r.State), WorkerID: r.Worker, Records: r.Records, Bytes: r.Bytes,
+			LagRecords: r.LagRecords, LagBytes: r.LagBytes, RecordsPerSecond: r.RatePerSecond, Retries: r.Retries,
+			LastRecordAt: r.LastRecordAt, NextRetryAt: r.NextRetryAt, UpdatedAt: r.UpdatedAt}
+	}
+	return out, nil
+}
+
+func connectorState(desired catalog.State, own catalog.ConnectorStatus) State {
+	switch desired {
+	case catalog.Paused:
+		return Paused
+	case catalog.Stopped:
+		return Stopped
+	}
+	switch State(own.State) {
+	case Running, Failed, Restarting:
+		return State(own.State)
+	}
+	return Unassigned
+}
+
+func taskStatus(number int, desired catalog.State, row catalog.TaskStatus, version string) TaskStatus {
+	t := TaskStatus{ID: number, InstanceStatus: InstanceStatus{State: State(row.State), WorkerID: row.Worker, Version: version}}
+	switch {
+	case row.State == string(Failed):
+		t.Trace = row.Trace
+	case desired == catalog.Paused:
+		t.State = Paused
+	case row.State == "" || row.State == string(Paused) || row.State == string(Stopped):
+		t.State = Unassigned // wanted, and nobody has it yet
+	}
+	return t
+}
+
+// Offsets is how far every partition has been copied. For a sink the offsets have the names that RocketMQ's users know.
+func (s *Service) Offsets(ctx context.Context, name string) ([]PartitionOffset, error) {
+	c, err := s.find(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	positions, err := s.progress.Positions(ctx, c.UID)
+	if err != nil {
+		return nil, translate(err, name)
+	}
+	partitions := make([]string, 0, len(positions))
+	for p := range positions {
+		partitions = append(partitions, p)
+	}
+	sort.Strings(partitions)
+	out := make([]PartitionOffset, 0, len(partitions))
+	for _, p := range partitions {
+		var po PartitionOffset
+		if err := decodeNumbers(p, &po.Partition); err != nil {
+			return nil, fmt.Errorf("partition %s of %s: %w", p, name, err)
+		}
+		if err := decodeNumbers(positions[p], &po.Offset); err != nil {
+			return nil, fmt.Errorf("offset of %s of %s: %w", p, name, err)
+		}
+		out = append(out, po)
+	}
+	return out, nil
+}
+
+// decodeNumbers keeps whole numbers above 2^53 as they are.
+func decodeNumbers(text string, into *map[string]any) error {
+	d := json.NewDecoder(strings.NewReader(text))
+	d.UseNumber()
+	return d.Decode(into)
+}
