@@ -52,6 +52,7 @@ func (h *handlers) problem(ctx context.Context, err error) error {
 	var (
 		notFound *control.NotFoundError
 		exists   *control.ExistsError
+		conflict *control.ConflictError
 		request  *control.RequestError
 		config   *control.InvalidConfigError
 	)
@@ -62,6 +63,8 @@ func (h *handlers) problem(ctx context.Context, err error) error {
 		return &Error{http.StatusNotFound, notFound.Error()}
 	case errors.As(err, &exists):
 		return &Error{http.StatusConflict, exists.Error()}
+	case errors.As(err, &conflict):
+		return &Error{http.StatusConflict, conflict.Error()}
 	case errors.As(err, &request):
 		return &Error{http.StatusBadRequest, request.Error()}
 	case errors.As(err, &config):

@@ -21,6 +21,11 @@ type ExistsError struct{ Name string }
 
 func (e *ExistsError) Error() string { return fmt.Sprintf("Connector %s already exists", e.Name) }
 
+// ConflictError says what stands in the way for now.
+type ConflictError struct{ Reason string }
+
+func (e *ConflictError) Error() string { return e.Reason }
+
 // RequestError says what is wrong with a request apart from a connector's config.
 type RequestError struct{ Reason string }
 

@@ -140,7 +140,7 @@ func (s *Service) List(ctx context.Context) ([]string, error) {
 	}
 	names := make([]string, 0, len(all))
 	for _, c := range all {
-		if c.Desired != catalog.Deleted {
+		if c.Desired != catalog.StateDeleted {
 			names = append(names, c.Name)
 		}
 	}
@@ -175,17 +175,17 @@ func (s *Service) Tasks(ctx context.Context, name string) ([]TaskInfo, error) {
 
 // Pause stops the copying and keeps the tasks; Resume lets them go on; Stop ends the tasks and keeps the positions.
 func (s *Service) Pause(ctx context.Context, name, author string) error {
-	return s.want(ctx, name, catalog.Paused, author)
+	return s.want(ctx, name, catalog.StatePaused, author)
 }
 
 // Resume undoes Pause and Stop.
 func (s *Service) Resume(ctx context.Context, name, author string) error {
-	return s.want(ctx, name, catalog.Running, author)
+	return s.want(ctx, name, catalog.StateRunning, author)
 }
 
 // Stop ends the connector's tasks; its positions stay.
 func (s *Service) Stop(ctx context.Context, name, author string) error {
-	return s.want(ctx, name, catalog.Stopped, author)
+	return s.want(ctx, name, catalog.StateStopped, author)
 }
 
 func (s *Service) want(ctx context.Context, name string, state catalog.State, author string) error {
@@ -221,7 +221,7 @@ func (s *Service) Restart(ctx context.Context, name string, r Restart, author st
 // RestartTask starts one task again.
 func (s *Service) RestartTask(ctx context.Context, name string, task int, author string) error {
 	c, err := s.connectors.Connector(ctx, name)
-	if err != nil || c.Desired == catalog.Deleted {
+	if err != nil || c.Desired == catalog.StateDeleted {
 		if err == nil || errors.Is(err, catalog.ErrNotFound) {
 			return &NotFoundError{fmt.Sprintf("Unknown connector: %s", name)}
 		}
@@ -274,7 +274,7 @@ func (s *Service) tell(ctx context.Context, name string) {
 
 func (s *Service) find(ctx context.Context, name string) (catalog.Connector, error) {
 	c, err := s.connectors.Connector(ctx, name)
-	if err == nil && c.Desired == catalog.Deleted {
+	if err == nil && c.Desired == catalog.StateDeleted {
 		err = catalog.ErrNotFound
 	}
 	if err != nil {
@@ -285,7 +285,7 @@ func (s *Service) find(ctx context.Context, name string) (catalog.Connector, err
 
 // plan is the tasks that c has: none while it is stopped, as Kafka Connect's clients expect.
 func (s *Service) plan(ctx context.Context, c catalog.Connector) ([]catalog.PlannedTask, error) {
-	if c.Desired == catalog.Stopped {
+	if c.Desired == catalog.StateStopped {
 		return nil, nil
 	}
 	plan, err := s.progress.Plan(ctx, c.UID)
@@ -319,11 +319,11 @@ func withName(config map[string]string, name string) map[string]string {
 func desiredState(initial string) (catalog.State, error) {
 	switch strings.ToUpper(strings.TrimSpace(initial)) {
 	case "", "RUNNING":
-		return catalog.Running, nil
+		return catalog.StateRunning, nil
 	case "PAUSED":
-		return catalog.Paused, nil
+		return catalog.StatePaused, nil
 	case "STOPPED":
-		return catalog.Stopped, nil
+		return catalog.StateStopped, nil
 	}
 	return "", &RequestError{fmt.Sprintf("initial_state = %q: must be RUNNING, PAUSED or STOPPED", initial)}
 }
@@ -336,6 +336,10 @@ func translate(err error, name string) error {
 		return &NotFoundError{fmt.Sprintf("Connector %s not found", name)}
 	case errors.Is(err, catalog.ErrExists):
 		return &ExistsError{name}
+	case errors.Is(err, catalog.ErrDeleting):
+		return &ConflictError{fmt.Sprintf("Connector %s is being deleted; try again when it is gone", name)}
+	case errors.Is(err, catalog.ErrKindFixed):
+		return &RequestError{fmt.Sprintf("Connector %s: a source cannot become a sink, nor a sink a source: delete it and create it again", name)}
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }

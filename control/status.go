@@ -96,9 +96,9 @@ func (s *Service) Progress(ctx context.Context, name string) ([]TaskProgress, er
 
 func connectorState(desired catalog.State, own catalog.ConnectorStatus) State {
 	switch desired {
-	case catalog.Paused:
+	case catalog.StatePaused:
 		return Paused
-	case catalog.Stopped:
+	case catalog.StateStopped:
 		return Stopped
 	}
 	switch State(own.State) {
@@ -113,7 +113,7 @@ func taskStatus(number int, desired catalog.State, row catalog.TaskStatus, versi
 	switch {
 	case row.State == string(Failed):
 		t.Trace = row.Trace
-	case desired == catalog.Paused:
+	case desired == catalog.StatePaused:
 		t.State = Paused
 	case row.State == "" || row.State == string(Paused) || row.State == string(Stopped):
 		t.State = Unassigned // wanted, and nobody has it yet

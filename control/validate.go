@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"reflect"
 	"regexp"
 	"slices"
 	"sort"
@@ -91,21 +90,17 @@ func asProblems(err error) connector.ConfigErrors {
 
 func checkFramework(kind connector.Kind, config map[string]string) error {
 	if kind == connector.KindSource {
-		_, err := pipeline.DecodeSourceConfig(config)
+		_, err := pipeline.ParseSourceConfig(config)
 		return err
 	}
-	_, err := pipeline.DecodeSinkConfig(config)
+	_, err := pipeline.ParseSinkConfig(config)
 	return err
 }
 
 // definitions is every key a config of this plugin may hold: the framework's, then the plugin's own.
 func definitions(plugin connector.Plugin) []connector.Definition {
-	framework := reflect.TypeFor[pipeline.SinkConfig]()
-	if plugin.Kind == connector.KindSource {
-		framework = reflect.TypeFor[pipeline.SourceConfig]()
-	}
 	var defs []connector.Definition
-	for _, d := range append(connector.Definitions(framework), plugin.Config...) {
+	for _, d := range append(pipeline.Definitions(plugin.Kind), plugin.Config...) {
 		if !d.Internal {
 			defs = append(defs, d)
 		}

@@ -23,12 +23,13 @@ func newClient(listen string) *client {
 
 // task is one task's line of GET /v1/connectors/{name}/progress.
 type task struct {
-	Task             int     `json:"task"`
-	State            string  `json:"state"`
-	Records          int64   `json:"records"`
-	RecordsPerSecond float64 `json:"records_per_second"`
-	LagRecords       int64   `json:"lag_records"`
-	LagBytes         int64   `json:"lag_bytes"`
+	Task             int       `json:"task"`
+	State            string    `json:"state"`
+	Records          int64     `json:"records"`
+	RecordsPerSecond float64   `json:"records_per_second"`
+	LagRecords       int64     `json:"lag_records"`
+	LagBytes         int64     `json:"lag_bytes"`
+	UpdatedAt        time.Time `json:"updated_at"`
 }
 
 func (c *client) put(ctx context.Context, name string, config map[string]string) error {

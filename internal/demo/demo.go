@@ -35,10 +35,11 @@ type Options struct {
 // targetDatabase is where the tables are copied to.
 const targetDatabase = "gantry_demo"
 
-// firstAnswer bounds the wait for the API; copyBound the wait for a copy that makes no progress.
+// Bounds: the wait for the API's first answer, and for a copy that makes no progress.
 const (
 	firstAnswer = 30 * time.Second
 	copyBound   = 2 * time.Minute
+	settled     = time.Second // longer than the time between two reports of a task
 )
 
 // ErrUnequal means that a table is not what its file says.
@@ -170,29 +171,33 @@ func awaitAPI(ctx context.Context, c *client) error {
 	}
 }
 
-// watch draws until every connector has copied everything, or one has failed, or nothing has moved for long.
+// watch draws until every connector has copied everything, or one has failed, or nothing has moved for long. The last
+// bar is the sink's.
 func watch(ctx context.Context, c *client, d *board, bars []*bar) error {
 	tick := time.NewTicker(d.interval())
 	defer tick.Stop()
+	sink := bars[len(bars)-1]
 	var total int64
+	var sourcesDone time.Time
 	moved := time.Now()
 	for {
-		finished, sum := 0, int64(0)
+		sources, sum := true, int64(0)
 		for _, b := range bars {
-			if err := b.refresh(ctx, c); err != nil {
+			if err := refresh(ctx, c, b); err != nil {
 				return err
 			}
-			if reason, err := c.failure(ctx, b.name); err != nil || reason != "" {
-				return errors.Join(err, fmt.Errorf("connector %s failed: %s", b.name, reason))
-			}
-			if b.done() == 1 {
-				finished++
-			}
+			sources = sources && (b.sink || b.done() == 1)
 			sum += b.records
 		}
 		d.draw(bars)
-		// The sink's lag counts only once the sources have finished: it lags behind what is in the topics.
-		if finished == len(bars) && bars[len(bars)-1].records >= sum-bars[len(bars)-1].records {
+		switch {
+		case !sources:
+			sourcesDone = time.Time{}
+		case sourcesDone.IsZero():
+			sourcesDone = time.Now()
+		}
+		// A sink's lag of 0 counts only if it was measured after the last record was in its topic.
+		if sources && sink.done() == 1 && sink.asOf.After(sourcesDone.Add(settled)) {
 			return nil
 		}
 		if sum != total {
@@ -206,6 +211,17 @@ func watch(ctx context.Context, c *client, d *board, bars []*bar) error {
 		case <-tick.C:
 		}
 	}
+}
+
+func refresh(ctx context.Context, c *client, b *bar) error {
+	if err := b.refresh(ctx, c); err != nil {
+		return err
+	}
+	reason, err := c.failure(ctx, b.name)
+	if err == nil && reason != "" {
+		err = fmt.Errorf("connector %s failed: %s", b.name, reason)
+	}
+	return err
 }
 
 func verifyAll(ctx context.Context, out io.Writer, url string, files map[string]string) error {

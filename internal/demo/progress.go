@@ -26,6 +26,7 @@ type bar struct {
 	rate    float64
 	lag     int64 // records of a sink, bytes of a source; -1 while unknown
 	running bool
+	asOf    time.Time // of the oldest of its tasks' reports
 }
 
 // done is the part of the work that is finished, in [0, 1].
@@ -48,7 +49,10 @@ func (b *bar) refresh(ctx context.Context, c *client) error {
 		return err
 	}
 	b.records, b.rate, b.lag, b.running = 0, 0, 0, len(tasks) > 0
-	for _, t := range tasks {
+	for i, t := range tasks {
+		if i == 0 || t.UpdatedAt.Before(b.asOf) {
+			b.asOf = t.UpdatedAt
+		}
 		lag := t.LagBytes
 		if b.sink {
 			lag = t.LagRecords
