@@ -81,10 +81,20 @@ func ListValue(items []Value) Value {
 // IsNull reports whether v is null.
 func (v Value) IsNull() bool { return v.form == formNull }
 
+// Is reports whether v, which is not null, has the form of type t, so that the accessor for t does not panic.
+func (v Value) Is(t Type) bool { return v.form == formOf(t) && v.form != formNull }
+
 func (v Value) must(f form) {
 	if v.form != f {
-		panic(fmt.Sprintf("connector: value holds %s, not %s", formNames[v.form], formNames[f]))
+		mismatch(v.form, f)
 	}
+}
+
+// mismatch stands apart so that the accessors are inlined.
+//
+//go:noinline
+func mismatch(have, want form) {
+	panic(fmt.Sprintf("connector: value holds %s, not %s", formNames[have], formNames[want]))
 }
 
 // Bool is the value of a Bool.
@@ -219,25 +229,18 @@ func (v Value) Check(s *Schema) error {
 	return nil
 }
 
-func formOf(t Type) form {
-	switch t {
-	case Bool:
-		return formBool
-	case Int8, Int16, Int32, Int64, Date, Time:
-		return formInt
-	case Float32, Float64:
-		return formFloat
-	case String, Decimal, JSON, Enum:
-		return formText
-	case Bytes, UUID:
-		return formBytes
-	case Timestamp, TimestampTZ:
-		return formTimestamp
-	case Array, Map, Struct:
-		return formList
-	}
-	return formNull
+// formByType has room for every uint8, so that looking up costs no bounds check.
+var formByType = [256]form{
+	Bool: formBool,
+	Int8: formInt, Int16: formInt, Int32: formInt, Int64: formInt, Date: formInt, Time: formInt,
+	Float32: formFloat, Float64: formFloat,
+	String: formText, Decimal: formText, JSON: formText, Enum: formText,
+	Bytes: formBytes, UUID: formBytes,
+	Timestamp: formTimestamp, TimestampTZ: formTimestamp,
+	Array: formList, Map: formList, Struct: formList,
 }
+
+func formOf(t Type) form { return formByType[t] }
 
 // Datum is a value with its schema. The zero Datum is absent, which is not the same as null.
 type Datum struct {
