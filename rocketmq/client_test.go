@@ -356,3 +356,31 @@ func TestAClosedClientSaysSo(t *testing.T) {
 	require.ErrorIs(t, c.Ping(t.Context()), rocketmq.ErrClosed)
 	require.NoError(t, c.Close())
 }
+
+// TestAnAcknowledgedOffsetIsNeverOutOfRange floods the broker, so that its index falls behind, and pulls at once at the very end.
+func TestAnAcknowledgedOffsetIsNeverOutOfRange(t *testing.T) {
+	t.Parallel()
+	c := open(t, rocketmq.Config{})
+	g, ctx := errgroup.WithContext(t.Context())
+	for _, q := range create(t, c, 4) {
+		g.Go(func() error {
+			var end int64
+			for range 40 {
+				base, err := c.Send(ctx, q, batch("x", int(end), 500))
+				if err != nil {
+					return err
+				}
+				end = base + 500
+			}
+			p, err := c.Pull(ctx, q, end-1, 10)
+			if err != nil {
+				return err
+			}
+			if len(p.Messages) != 1 || p.Next != end {
+				return fmt.Errorf("pulled %+v at %d", p, end-1)
+			}
+			return nil
+		})
+	}
+	require.NoError(t, g.Wait())
+}

@@ -27,6 +27,7 @@ const (
 	reqPull           = 11
 	reqCommitOffset   = 15
 	reqCreateTopic    = 17
+	reqRuntimeInfo    = 28
 	reqOffsetByTime   = 29
 	reqMaxOffset      = 30
 	reqMinOffset      = 31

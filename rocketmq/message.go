@@ -65,7 +65,7 @@ type Pull struct {
 	Messages []Received
 	// Next is the offset to pull at next. It can be beyond the last message's.
 	Next int64
-	// Min and Max bound the offsets that the queue holds: Max is its end, one beyond the last message. Lag is Max - Next.
+	// Min and Max bound the offsets that the queue holds, as Client.Bounds does. Lag is Max - Next.
 	Min, Max int64
 }
 

@@ -6,7 +6,8 @@ import (
 )
 
 // Bounds returns the offsets that a queue holds: min is the first, max the one after the last, equal if it is empty. A message
-// is counted once the broker has indexed it, usually within a millisecond after its acknowledgement, so max can lag behind it.
+// is counted once the broker has indexed it: usually a millisecond after its acknowledgement, with a busy broker seconds later. So
+// max can be below an offset that Send has returned; only Pull can tell that an offset is lost.
 func (c *Client) Bounds(ctx context.Context, q Queue) (minimum, maximum int64, err error) {
 	const op = "look up the bounds of"
 	if minimum, err = c.offset(ctx, op, q, reqMinOffset); err != nil {

@@ -2,6 +2,7 @@ package rocketmq
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -13,10 +14,10 @@ const (
 	holdTime    = 5 * time.Second
 	pullTimeout = 2*holdTime + 5*time.Second
 
-	// overshootPatience is how long an offset beyond the end is asked for again: a message can be acknowledged before it is
-	// indexed, usually by less than a millisecond.
-	overshootPatience = time.Second
-	overshootPause    = 20 * time.Millisecond
+	// retryPause is how long to wait before the broker is asked the same again.
+	retryPause = 20 * time.Millisecond
+	// overshootPatience bounds the waiting for an index whose broker does not tell how far it is.
+	overshootPatience = 10 * time.Second
 
 	// Bits of a pull's sysFlag: hold the request while there is nothing, and take the subscription from it.
 	pullSuspend      = 2
@@ -27,14 +28,15 @@ const (
 
 // Pull returns up to limit messages of a queue from offset on; the broker may give fewer per call. It always asks the master.
 // If there is nothing at offset yet, it waits; after 5 to 10 s without a message it returns none, and Next tells where to go on.
-// It returns promptly once ctx has ended, with ctx's error. An offset that the queue does not hold is an *OffsetError.
+// It returns promptly once ctx has ended, with ctx's error. An offset that the queue does not hold is an *OffsetError; an offset
+// whose message has been acknowledged is never out of range, though Pull may have to wait until the broker has indexed it.
 // Pulls of different queues can run at the same time, also two of one queue.
 func (c *Client) Pull(ctx context.Context, q Queue, offset int64, limit int) (Pull, error) {
 	const op = "pull"
 	if offset < 0 || limit < 1 {
 		return Pull{}, newError(op, q, Permanent, fmt.Errorf("offset %d and limit %d make no sense", offset, limit))
 	}
-	for tried := (pullTries{start: time.Now()}); ; {
+	for tried := (pullTries{client: c, queue: q, start: time.Now()}); ; {
 		if err := ctx.Err(); err != nil {
 			return Pull{}, newError(op, q, NotStored, err)
 		}
@@ -54,7 +56,7 @@ func (c *Client) Pull(ctx context.Context, q Queue, offset int64, limit int) (Pu
 			return p, err
 		}
 		offset = p.Next
-		if err := tried.wait(ctx, again, q, offset, p); err != nil {
+		if err := tried.wait(ctx, again, addr, offset, p); err != nil {
 			return Pull{}, err
 		}
 	}
@@ -90,33 +92,67 @@ const (
 
 // pullTries bounds how often one pull is sent again.
 type pullTries struct {
+	client *Client
+	queue  Queue
 	start  time.Time
 	resets int
+
+	// An offset beyond the end is first believed to be that of a message which is stored but not indexed yet: with a busy broker
+	// that can take seconds. Once everything that had been stored at the first try is indexed, it is out of range for good.
+	written int64 // end of the broker's log at the first try, 0 before
+	indexed bool  // that far, before the last try
 }
 
-func (t *pullTries) wait(ctx context.Context, why retry, q Queue, offset int64, p Pull) error {
-	pause := time.Duration(0)
+func (t *pullTries) wait(ctx context.Context, why retry, addr string, offset int64, p Pull) error {
+	pause := retryPause
 	switch why {
 	case retryNow:
-		// An endless run of resets would spin, so it slows down.
-		if t.resets++; t.resets > 100 {
-			pause = overshootPause
+		if t.resets++; t.resets < 100 { // an endless run of them must not spin
+			return nil
 		}
 	case retryStuck:
-		pause = 5 * overshootPause
+		pause = 5 * retryPause
 	case retryOvershoot:
-		if time.Since(t.start) > overshootPatience {
-			return &OffsetError{Queue: q, Offset: offset, Min: p.Min, Max: p.Max}
+		if t.indexed {
+			return &OffsetError{Queue: t.queue, Offset: offset, Min: p.Min, Max: p.Max}
 		}
-		pause = overshootPause
-	}
-	if pause == 0 {
-		return nil
+		t.look(ctx, addr)
 	}
 	if err := sleep(ctx, pause); err != nil {
-		return newError("pull", q, NotStored, err)
+		return newError("pull", t.queue, NotStored, err)
 	}
 	return nil
+}
+
+// look finds out whether the index has caught up with the log.
+func (t *pullTries) look(ctx context.Context, addr string) {
+	written, indexed, err := t.client.logEnd(ctx, addr)
+	if err != nil { // it may be forbidden to ask
+		t.indexed = time.Since(t.start) > overshootPatience
+		return
+	}
+	if t.written == 0 {
+		t.written = written
+	}
+	t.indexed = indexed >= t.written
+}
+
+// logEnd returns up to where, in bytes, a broker has written its log and up to where it has indexed it.
+func (c *Client) logEnd(ctx context.Context, addr string) (written, indexed int64, err error) {
+	resp, err := c.links.ask(ctx, addr, request{code: reqRuntimeInfo})
+	if err != nil {
+		return 0, 0, err
+	}
+	var info struct {
+		Table struct {
+			Written int64 `json:"commitLogMaxOffset,string"`
+			Behind  int64 `json:"dispatchBehindBytes,string"`
+		} `json:"table"`
+	}
+	if err := json.Unmarshal(resp.body, &info); err != nil {
+		return 0, 0, fmt.Errorf("read the broker's runtime information: %w", err)
+	}
+	return info.Table.Written, info.Table.Written - info.Table.Behind, nil
 }
 
 // readPull turns an answer into a Pull, or says why to ask again.

@@ -122,8 +122,10 @@ func kindOfSend(err error) Kind {
 		}
 		return Unsure // covers whatever threw, before the append or after it
 	case codeSuccess: // no answer
+		// A write that fails has not handed over the end of the frame, and never will: the library gives the connection up.
+		// Without its end, the broker does not see the frame at all.
 		var netErr *net.OpError
-		if errors.As(err, &netErr) && netErr.Op == "dial" {
+		if errors.As(err, &netErr) && (netErr.Op == "dial" || netErr.Op == "set" || netErr.Op == "write") {
 			return NotStored
 		}
 		if strings.Contains(err.Error(), "route info not found") { // the library knew no address
