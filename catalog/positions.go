@@ -1,0 +1,101 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Positions reads how far a connector has come: partition to offset, both canonical JSON objects.
+func (c *Catalog) Positions(ctx context.Context, uid int64) (map[string]string, error) {
+	rows, err := c.pool.Query(ctx, `select partition, "offset" from gantry.positions where uid = @uid`,
+		pgx.StrictNamedArgs{"uid": uid})
+	if err != nil {
+		return nil, fmt.Errorf("read the positions of connector with uid %d: %w", uid, err)
+	}
+	positions, err := collectPositions(rows)
+	if err != nil {
+		return nil, fmt.Errorf("read the positions of connector with uid %d: %w", uid, err)
+	}
+	return positions, nil
+}
+
+func collectPositions(rows pgx.Rows) (map[string]string, error) {
+	positions := map[string]string{}
+	var partition, offset string
+	_, err := pgx.ForEachRow(rows, []any{&partition, &offset}, func() error {
+		positions[partition] = offset
+		return nil
+	})
+	return positions, err
+}
+
+// PositionEdit is an operator's change of a position. Offset nil removes the partition.
+type PositionEdit struct {
+	Partition string
+	Offset    *string
+}
+
+// EditPositions changes the position of a connector that is stopped and settled, and raises the position's generation,
+// by which a sink that keeps its own position in its target knows that the catalog's counts. reset first removes every
+// partition. Whoever owned a task and has not noticed its end is fenced. ErrNotFound; ErrNotSettled while the connector is
+// not wanted STOPPED, a task is owned, or a queue is open.
+func (c *Catalog) EditPositions(ctx context.Context, uid int64, reset bool, edits []PositionEdit, author string) (generation int64, err error) {
+	conn, err := c.change(ctx, "uid", uid, func(tx pgx.Tx, conn *Connector) error {
+		if conn.Desired != StateStopped {
+			return fmt.Errorf("it is wanted %s: %w", conn.Desired, ErrNotSettled)
+		}
+		if err := fenceSettled(ctx, tx, uid); err != nil {
+			return err
+		}
+		b := &pgx.Batch{}
+		if reset {
+			b.Queue("delete from gantry.positions where uid = @uid", pgx.StrictNamedArgs{"uid": uid})
+		}
+		for _, e := range edits {
+			if e.Offset == nil {
+				b.Queue("delete from gantry.positions where uid = @uid and partition = @partition",
+					pgx.StrictNamedArgs{"uid": uid, "partition": e.Partition})
+				continue
+			}
+			b.Queue(`insert into gantry.positions (uid, partition, "offset") values (@uid, @partition, @offset)
+				on conflict (uid, partition) do update
+				set "offset" = excluded."offset", task = null, epoch = null, committed_at = clock_timestamp()`,
+				pgx.StrictNamedArgs{"uid": uid, "partition": e.Partition, "offset": *e.Offset})
+		}
+		b.Queue(`update gantry.connectors
+			set position_generation = position_generation + 1, author = @author, updated_at = clock_timestamp() where uid = @uid`,
+			pgx.StrictNamedArgs{"uid": uid, "author": author})
+		queueEvent(b, Event{UID: uid, Connector: conn.Name, Kind: EventEdited, Author: author,
+			Detail: fmt.Sprintf("reset: %t, partitions: %d", reset, len(edits))})
+		return tx.SendBatch(ctx, b).Close()
+	})
+	if err != nil {
+		return 0, fmt.Errorf("edit the positions of connector with uid %d: %w", uid, err)
+	}
+	return conn.PositionGeneration, nil
+}
+
+// fenceSettled locks every task of the connector, checks that none is owned and no queue open, and takes the token from
+// owners whose lease ran out: they could still commit.
+func fenceSettled(ctx context.Context, tx pgx.Tx, uid int64) error {
+	args := pgx.StrictNamedArgs{"uid": uid}
+	b := &pgx.Batch{}
+	b.Queue("select from gantry.tasks where uid = @uid order by task for update", args)
+	b.Queue("select from gantry.leases where uid = @uid order by task for update", args)
+	var owned, open int
+	b.Queue("select count(*) from gantry.leases where uid = @uid and token is not null and expires_at > clock_timestamp()", args).
+		QueryRow(func(row pgx.Row) error { return row.Scan(&owned) })
+	b.Queue("select count(*) from gantry.open_queues where uid = @uid", args).
+		QueryRow(func(row pgx.Row) error { return row.Scan(&open) })
+	b.Queue("update gantry.leases set token = null, expires_at = '-infinity' where uid = @uid and token is not null", args)
+	b.Queue("update gantry.tasks set token = null where uid = @uid and token is not null", args)
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
+		return err
+	}
+	if owned > 0 || open > 0 {
+		return fmt.Errorf("%d tasks owned, %d queues open: %w", owned, open, ErrNotSettled) // rolls the rest back
+	}
+	return nil
+}
