@@ -28,7 +28,12 @@ func (n *node) encodeKey(dst []byte, v connector.Value) ([]byte, error) {
 	if v.IsNull() || n.listed() || (text && !bare(v.Text())) {
 		return n.encode(dst, v)
 	}
-	return n.encodeText(dst, v)
+	begin := len(dst)
+	dst, err := n.encodeText(dst, v)
+	if err == nil && len(dst) == begin { // no bytes: a key without bytes would be an absent one
+		dst = append(dst, `""`...)
+	}
+	return dst, err
 }
 
 // bare reports whether s can stand in a message's key as it is.

@@ -365,7 +365,7 @@ func (d *decoder) millis(n *node) (connector.Value, error) {
 		return connector.IntValue(ms * 1e6), nil
 	}
 	if ms > maxMillis || ms < -maxMillis {
-		return connector.Null, d.at(errDateRange)
+		return connector.Null, d.at(errMillisRange)
 	}
 	seconds, rest := floorDiv(ms, 1000)
 	return connector.TimestampValue(seconds, uint32(rest)*uint32(time.Millisecond)), nil

@@ -14,12 +14,13 @@ import (
 )
 
 var (
-	errNull    = errors.New("null, which the schema does not allow")
-	errUTF8    = errors.New("the text is not valid UTF-8")
-	errFloat32 = errors.New("the number is no float32")
-	errUUID    = errors.New("is no UUID of 16 bytes")
-	errSymbol  = errors.New("is not one of the enum's symbols")
-	errMillis  = errors.New("has more than the milliseconds that its schema's precision allows")
+	errNull        = errors.New("null, which the schema does not allow")
+	errUTF8        = errors.New("the text is not valid UTF-8")
+	errFloat32     = errors.New("the number is no float32")
+	errUUID        = errors.New("is no UUID of 16 bytes")
+	errSymbol      = errors.New("is not one of the enum's symbols")
+	errMillisRange = errors.New("the timestamp is too far from 1970 for milliseconds")
+	errMillis      = errors.New("has more than the milliseconds that its schema's precision allows")
 )
 
 // encode appends v's JSON form.
@@ -205,7 +206,7 @@ func (n *node) encodeMillis(dst []byte, v connector.Value) ([]byte, error) {
 	case nanos%1e6 != 0:
 		return dst, errMillis
 	case seconds > maxMillis/1000 || seconds < -maxMillis/1000:
-		return dst, errDateRange
+		return dst, errMillisRange
 	}
 	return strconv.AppendInt(dst, seconds*1000+int64(nanos/1e6), 10), nil
 }

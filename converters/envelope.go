@@ -59,7 +59,7 @@ type connectSchema struct {
 	Items      *connectSchema    `json:"items,omitempty"`
 	Keys       *connectSchema    `json:"keys,omitempty"`
 	Values     *connectSchema    `json:"values,omitempty"`
-	Fields     []connectSchema   `json:"fields,omitempty"`
+	Fields     []connectSchema   `json:"fields,omitzero"` // Connect wants it of a struct without fields, too
 }
 
 // appendHead appends the envelope up to the payload.
@@ -147,7 +147,7 @@ func connectScalar(c *connectSchema, s *connector.Schema, st style) error {
 		c.Type = "string"
 		c.set(paramType, s.Type.String())
 	}
-	if s.PrecisionSet || s.Precision > 0 {
+	if millis := c.Type != "string"; (s.PrecisionSet || s.Precision > 0) && !(millis && s.Precision == 3) {
 		c.set(paramPrecision, strconv.Itoa(s.Precision))
 	}
 	if s.Scale != 0 {
