@@ -94,7 +94,6 @@ func devUp(ctx context.Context, o devstack.Options, out io.Writer) error {
 	printStack(out, stack)
 	fmt.Fprintf(out, "ready after %s\n", time.Since(begin).Round(100*time.Millisecond))
 	if o.Background {
-		stack.Detach()
 		return nil
 	}
 	fmt.Fprintln(out, "Ctrl-C stops them")
@@ -145,7 +144,6 @@ func newDevStatusCommand(flags *devFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer stack.Detach()
 			printStack(cmd.OutOrStdout(), stack)
 			for _, st := range stack.Status() {
 				if !st.Running {

@@ -35,14 +35,11 @@ log_line_prefix = '%%m [%%p] %%q%%u@%%d '
 lc_messages = 'C'
 `
 
-// postgresUnsafe keeps what a killed server wrote, because the kernel still has it, but not what a crashed machine did.
+// postgresUnsafe keeps what a killed server committed, because the kernel still has it, but not what a crashed machine did.
+// synchronous_commit stays on: without it a killed server loses the commits that it had not handed to the kernel.
 const postgresUnsafe = `fsync = off
 full_page_writes = off
-synchronous_commit = off
 `
-
-// errOldMemory is how Postgres refuses to start while a process of a killed predecessor still lives.
-const errOldMemory = "pre-existing shared memory block"
 
 func (s *Stack) postgres() server {
 	return server{

@@ -87,15 +87,19 @@ type command struct {
 }
 
 // launcher starts processes. In the foreground they die with this process, for which Linux watches the *thread* that
-// started them; the launcher therefore owns one thread, which lives until close.
+// started them; a foreground launcher therefore owns one thread, which lives until close.
 type launcher struct {
 	background bool
-	jobs       chan func()
-	done       chan struct{}
+	jobs       chan func()   // nil in the background
+	done       chan struct{} // likewise
 }
 
 func newLauncher(background bool) *launcher {
-	l := &launcher{background: background, jobs: make(chan func()), done: make(chan struct{})}
+	l := &launcher{background: background}
+	if background {
+		return l
+	}
+	l.jobs, l.done = make(chan func()), make(chan struct{})
 	go func() {
 		defer close(l.done)
 		runtime.LockOSThread() // never unlocked: the thread ends with this goroutine
@@ -106,10 +110,22 @@ func newLauncher(background bool) *launcher {
 	return l
 }
 
-// close ends the launcher's thread, and with it, on Linux, whatever runs in the foreground.
+// close ends the launcher's thread, and with it, on Linux, whatever still runs in the foreground.
 func (l *launcher) close() {
-	close(l.jobs)
-	<-l.done
+	if !l.background {
+		close(l.jobs)
+		<-l.done
+	}
+}
+
+// fork starts cmd on the right thread.
+func (l *launcher) fork(cmd *exec.Cmd) error {
+	if l.background {
+		return cmd.Start()
+	}
+	started := make(chan error, 1)
+	l.jobs <- func() { started <- cmd.Start() }
+	return <-started
 }
 
 // start runs c and returns the process with a channel that is closed once it has ended.
@@ -131,9 +147,7 @@ func (l *launcher) start(c command) (identity, <-chan struct{}, error) {
 		cmd.SysProcAttr.Setpgid = true // a Ctrl-C in the terminal is for the parent, which stops its children in order
 		dieWithParent(cmd.SysProcAttr, c.stop)
 	}
-	started := make(chan error)
-	l.jobs <- func() { started <- cmd.Start() }
-	if err := <-started; err != nil {
+	if err := l.fork(cmd); err != nil {
 		return identity{}, nil, fmt.Errorf("run %s: %w", c.path, err)
 	}
 	ended := make(chan struct{})

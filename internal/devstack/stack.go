@@ -38,7 +38,7 @@ type Stack struct {
 	Info
 	opts     Options
 	servers  map[Part]server
-	launcher *launcher // nil if this process only attached to a foreground stack of another
+	launcher *launcher // nil if this process may start nothing: the stack is stopped, or another's in the foreground
 
 	mu     sync.Mutex
 	record *record
@@ -73,7 +73,8 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	return s, nil
 }
 
-// Attach returns the stack that another process started in dir, or ErrNotRunning.
+// Attach returns the stack that another process started in dir, or ErrNotRunning. The servers go on when this process
+// ends. Parts of another process's foreground stack can be stopped and killed, but not restarted.
 func Attach(dir string) (*Stack, error) {
 	r, err := loadRecord(dir)
 	if err != nil {
@@ -94,16 +95,6 @@ func Attach(dir string) (*Stack, error) {
 	}
 	s.servers = s.describe()
 	return s, nil
-}
-
-// Detach gives up the Stack value and leaves the servers of a background stack running.
-func (s *Stack) Detach() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.launcher != nil && s.opts.Background {
-		s.launcher.close()
-		s.launcher = nil
-	}
 }
 
 func newStack(o Options) (*Stack, error) {
@@ -256,7 +247,7 @@ func (s *Stack) Restart(ctx context.Context, parts ...Part) error {
 			return fmt.Errorf("restart %s: the stack has no such part", p)
 		}
 		if s.launcher == nil {
-			return fmt.Errorf("restart %s: the stack belongs to process %d", p, s.record.Owner.PID)
+			return fmt.Errorf("restart %s: the stack is stopped, or in the foreground of process %d", p, s.record.Owner.PID)
 		}
 		if err := s.Stop(ctx, p); err != nil {
 			return fmt.Errorf("restart %s: %w", p, err)

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -97,6 +98,14 @@ func (s *Stack) CreateNamespace(ctx context.Context, name string) error {
 	create := []string{"operator", "namespace", "create", "--namespace", name, "--retention", "24h"}
 	if err := s.temporalCLI(ctx, create...); err != nil {
 		return fmt.Errorf("create namespace %s: %w", name, err)
+	}
+	register := []string{"operator", "search-attribute", "create", "--namespace", name}
+	for _, kv := range searchAttributes {
+		attribute, kind, _ := strings.Cut(kv, "=")
+		register = append(register, "--name", attribute, "--type", kind)
+	}
+	if err := s.temporalCLI(ctx, register...); err != nil {
+		return fmt.Errorf("register search attributes in namespace %s: %w", name, err)
 	}
 	if err := poll(ctx, 25*time.Millisecond, func() (bool, error) { return s.namespaceReady(ctx, name) == nil, nil }); err != nil {
 		return fmt.Errorf("wait for namespace %s: %w", name, err)

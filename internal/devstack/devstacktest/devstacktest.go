@@ -43,7 +43,6 @@ func attach(t testing.TB) *devstack.Stack {
 	if err != nil {
 		t.Fatalf("the shared test stack is not up: run `make test-stack` first, or set %s to a stack's state directory: %v", DirEnv, err)
 	}
-	t.Cleanup(s.Detach)
 	for _, st := range s.Status() {
 		if !st.Running {
 			t.Fatalf("%s of the shared test stack has ended (see %s): run `make test-stack-down test-stack`", st.Part, st.Log)
@@ -134,6 +133,9 @@ func Private(t testing.TB, parts ...devstack.Part) *devstack.Stack {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), setupWithin)
 		defer cancel()
+		if err := s.Kill(parts...); err != nil { // a broker takes ten seconds to end cleanly, for data that goes anyway
+			t.Errorf("kill the private stack: %v", err)
+		}
 		if err := s.Stop(ctx); err != nil {
 			t.Errorf("stop the private stack: %v", err)
 		}

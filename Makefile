@@ -1,0 +1,125 @@
+# Everything that people do with a checkout. Needs Go, a JDK 17 or later and Maven; nothing else is installed.
+# Works with GNU Make 3.81 too, which is what macOS has.
+SHELL := bash
+.DEFAULT_GOAL := help
+
+BIN        := $(CURDIR)/.cache/bin
+GANTRY     := bin/gantry
+TEST_STACK := .cache/test-stack
+# Two packages at a time: most tests wait for servers, and those have to share the cores with them.
+TEST_FLAGS ?= -race -p 2 -timeout 20m
+GO_FILES    = $(shell find . -path ./.cache -prune -o -name '*.go' -print)
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build bin/gantry
+	@mkdir -p bin
+	go build -o $(GANTRY) ./cmd/gantry
+
+.PHONY: demo
+demo: build ## Copy the New York flights through RocketMQ into Postgres, with live progress (ONCE=1: end after the check)
+	@$(GANTRY) demo $(if $(ONCE),--once)
+
+.PHONY: clean-demo
+clean-demo: down ## Delete the data of the local stack, so that the demo starts over
+	@$(GANTRY) dev down --clean
+
+.PHONY: prepare
+prepare: build ## Build and fetch the servers into .cache/ (again only what changed)
+	@$(GANTRY) dev prepare
+
+.PHONY: up
+up: build ## Start Postgres, RocketMQ and Temporal in the background
+	@$(GANTRY) dev up --background
+
+.PHONY: down
+down: build ## Stop what `make up` started
+	@$(GANTRY) dev down
+
+.PHONY: status
+status: build ## Show what runs and where
+	@$(GANTRY) dev status
+
+.PHONY: test-stack
+test-stack: build ## Start the servers that tests share, in the background, unless they run
+	@$(GANTRY) dev status --dir $(TEST_STACK) >/dev/null 2>&1 || \
+		$(GANTRY) dev up --dir $(TEST_STACK) --parts all --ports free --unsafe --background
+
+.PHONY: test-stack-down
+test-stack-down: build ## Stop the servers that tests share and delete their data
+	@$(GANTRY) dev down --dir $(TEST_STACK) --clean
+
+# The stack is stopped again only if this run has started it.
+.PHONY: test
+test: build ## Run all tests against the real servers
+	@set -e; \
+	if ! $(GANTRY) dev status --dir $(TEST_STACK) >/dev/null 2>&1; then \
+		trap '$(GANTRY) dev down --dir $(TEST_STACK) --clean' EXIT; \
+		trap 'exit 130' INT TERM; \
+		$(GANTRY) dev down --dir $(TEST_STACK) --clean >/dev/null; \
+		$(GANTRY) dev up --dir $(TEST_STACK) --parts all --ports free --unsafe --background; \
+	fi; \
+	go test $(TEST_FLAGS) ./...
+
+.PHONY: bench
+bench: build ## Measure this machine's raw rates and Gantry's, and how fast it fails over
+	@$(GANTRY) bench
+
+.PHONY: lint
+lint: lint-format lint-vet lint-staticcheck lint-workflows lint-vulnerabilities ## Run every check that needs no servers
+
+.PHONY: lint-format
+lint-format:
+	@unformatted=$$(gofmt -l $(GO_FILES)) || exit 1; \
+	if [ -n "$$unformatted" ]; then printf 'not formatted (run make fmt):\n%s\n' "$$unformatted"; exit 1; fi
+
+.PHONY: lint-vet
+lint-vet:
+	go vet ./...
+
+.PHONY: lint-staticcheck
+lint-staticcheck: $(BIN)/lint.built
+	$(BIN)/staticcheck ./...
+
+# Finds clocks, randomness, goroutines and map iteration in workflow code, which must give the same on every replay.
+.PHONY: lint-workflows
+lint-workflows: $(BIN)/lint.built
+	$(BIN)/workflowcheck ./workflows/...
+
+# govulncheck ends with 3 if the code calls something vulnerable. That fails; a database that cannot be reached is only said.
+.PHONY: lint-vulnerabilities
+lint-vulnerabilities: $(BIN)/lint.built
+	@status=0; out=$$($(BIN)/govulncheck ./... 2>&1) || status=$$?; \
+	if [ $$status -eq 0 ]; then echo "govulncheck: nothing vulnerable is called"; \
+	elif [ $$status -ne 3 ] && grep -qiE 'vuln\.go\.dev|fetching vulnerabilities|dial tcp|no such host|i/o timeout|HTTP (GET|error)|status code' <<<"$$out"; then \
+		printf 'govulncheck: its database cannot be reached, so nothing was checked:\n%s\n' "$$(tail -n 2 <<<"$$out")"; \
+	else printf '%s\n' "$$out"; exit 1; fi
+
+.PHONY: fmt
+fmt: ## Format all Go files
+	@gofmt -w $(GO_FILES)
+
+.PHONY: tctl
+tctl: build ## Build the pinned tctl into .cache/bin/tctl
+	@$(GANTRY) dev prepare --parts tctl
+	@echo "$(BIN)/tctl"
+
+.PHONY: tools
+tools: $(BIN)/lint.built ## Build the pinned checkers into .cache/bin
+
+$(BIN)/lint.built: tools/lint/go.mod tools/lint/go.sum
+	@mkdir -p $(BIN)
+	@echo "building staticcheck, workflowcheck and govulncheck (about half a minute, once)"
+	@GOFLAGS= GOWORK=off go build -C tools/lint -buildvcs=false -o $(BIN)/ tool
+	@touch $@
+
+.PHONY: clean
+clean: ## Delete what was built (not .cache/, which takes minutes to fill again)
+	rm -rf bin
+
+.PHONY: clean-all
+clean-all: down test-stack-down clean ## Stop all servers and delete everything that was built, fetched or stored
+	rm -rf .cache
