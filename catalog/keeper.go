@@ -54,17 +54,18 @@ func (c *Catalog) StartKeeper(ctx context.Context, worker string) (*Keeper, erro
 
 func (c *Catalog) newKeeper(worker string) *Keeper {
 	log := c.log.With("worker", worker)
-	config := c.conn.Copy()
-	config.RuntimeParams["lock_timeout"] = fmt.Sprint(lockWithin.Milliseconds())
+	reserved := func(name string) line {
+		config := c.conn.Copy()
+		config.RuntimeParams["application_name"] = "gantry " + name
+		config.RuntimeParams["lock_timeout"] = fmt.Sprint(lockWithin.Milliseconds())
+		return line{config: config, log: log.With("connection", name)}
+	}
 	k := &Keeper{
 		catalog: c, worker: worker, log: log, every: renewEvery,
-		renewal: line{config: config, log: log.With("connection", "leases")},
+		renewal: reserved("leases"),
+		commits: committer{line: reserved("commits"), came: make(chan struct{}, 1)},
 		closed:  make(chan struct{}), soon: make(chan struct{}, 1), came: make(chan struct{}, 1),
 		leases: map[pgtype.UUID]*Lease{}, waiting: map[pgtype.UUID]*claim{},
-	}
-	k.commits = committer{
-		line: line{config: config, log: log.With("connection", "commits")},
-		came: make(chan struct{}, 1),
 	}
 	return k
 }
