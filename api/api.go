@@ -102,7 +102,29 @@ func describe(mux *http.ServeMux, service Service, log *slog.Logger) huma.API {
 	h.registerLifecycle(a)
 	h.registerTasks(a)
 	h.registerPlugins(a)
+	badRequests(a.OpenAPI())
 	return a
+}
+
+// badRequests documents what installErrors does: huma's 422 is answered as 400.
+func badRequests(doc *huma.OpenAPI) {
+	for _, item := range doc.Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Put, item.Post, item.Delete, item.Patch} {
+			if op == nil || op.Responses["422"] == nil {
+				continue
+			}
+			if op.Responses["400"] == nil {
+				op.Responses["400"] = op.Responses["422"]
+				op.Responses["400"].Description = http.StatusText(http.StatusBadRequest)
+			}
+			delete(op.Responses, "422")
+		}
+	}
+}
+
+// also documents a second successful answer of an operation, beside the one that huma knows of.
+func also(status, description string) map[string]*huma.Response {
+	return map[string]*huma.Response{status: {Description: description}}
 }
 
 // exactRoot keeps the route of "/" from matching every path that has no route.

@@ -14,10 +14,10 @@ import (
 // taken as the text they were written in.
 type Config map[string]string
 
-// Schema describes Config for OpenAPI.
+// Schema describes Config for OpenAPI. What values may be is left to UnmarshalJSON, whose errors name the key.
 func (Config) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{Type: huma.TypeObject, Description: "A flat map of config keys to values; numbers and bools are taken as text.",
-		AdditionalProperties: &huma.Schema{OneOf: []*huma.Schema{{Type: huma.TypeString}, {Type: huma.TypeNumber}, {Type: huma.TypeBoolean}}}}
+	return &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true,
+		Description: "A flat map of config keys to strings; numbers and bools are taken as text, null and nested values refused."}
 }
 
 // UnmarshalJSON accepts scalars and keeps the digits of numbers.

@@ -11,8 +11,8 @@ import (
 	"github.com/gantry-connect/gantry/control"
 )
 
-// named is the path of one connector.
-type named struct {
+// Named is the path of one connector.
+type Named struct {
 	Name string `path:"name" example:"flights-in" doc:"The connector's name, percent-encoded."`
 }
 
@@ -49,7 +49,8 @@ func (h *handlers) registerConnectors(a huma.API) {
 	huma.Register(a, huma.Operation{OperationID: "put-config", Method: http.MethodPut, Path: "/connectors/{name}/config", Tags: tags,
 		Summary: "Replace a connector's config, or create the connector", MaxBodyBytes: maxBodyBytes,
 		Description: "Only tasks whose part of the work changes are started again. A paused or stopped connector stays so.",
-		Errors:      []int{http.StatusBadRequest, http.StatusServiceUnavailable}}, h.putConfig)
+		Responses:   also("201", "Created; Location names it"),
+		Errors:      []int{http.StatusBadRequest, http.StatusConflict, http.StatusServiceUnavailable}}, h.putConfig)
 	huma.Register(a, huma.Operation{OperationID: "delete-connector", Method: http.MethodDelete, Path: "/connectors/{name}", Tags: tags,
 		Summary: "End a connector and drop its positions", DefaultStatus: http.StatusNoContent,
 		Errors: []int{http.StatusNotFound, http.StatusServiceUnavailable}}, h.delete)
@@ -126,7 +127,7 @@ func (h *handlers) create(ctx context.Context, in *struct{ Body CreateConnector 
 	return &infoOutput{Status: http.StatusCreated, Location: location(info.Name), Body: info}, nil
 }
 
-func (h *handlers) get(ctx context.Context, in *named) (*struct{ Body control.Info }, error) {
+func (h *handlers) get(ctx context.Context, in *Named) (*struct{ Body control.Info }, error) {
 	info, err := h.service.Get(ctx, in.Name)
 	if err != nil {
 		return nil, h.problem(ctx, err)
@@ -134,7 +135,7 @@ func (h *handlers) get(ctx context.Context, in *named) (*struct{ Body control.In
 	return &struct{ Body control.Info }{info}, nil
 }
 
-func (h *handlers) config(ctx context.Context, in *named) (*struct{ Body map[string]string }, error) {
+func (h *handlers) config(ctx context.Context, in *Named) (*struct{ Body map[string]string }, error) {
 	info, err := h.service.Get(ctx, in.Name)
 	if err != nil {
 		return nil, h.problem(ctx, err)
@@ -143,7 +144,7 @@ func (h *handlers) config(ctx context.Context, in *named) (*struct{ Body map[str
 }
 
 func (h *handlers) putConfig(ctx context.Context, in *struct {
-	named
+	Named
 	Body Config
 }) (*infoOutput, error) {
 	info, created, err := h.service.PutConfig(ctx, in.Name, in.Body, author)
@@ -157,11 +158,11 @@ func (h *handlers) putConfig(ctx context.Context, in *struct {
 	return out, nil
 }
 
-func (h *handlers) delete(ctx context.Context, in *named) (*struct{}, error) {
+func (h *handlers) delete(ctx context.Context, in *Named) (*struct{}, error) {
 	return nil, h.problem(ctx, h.service.Delete(ctx, in.Name, author))
 }
 
-func (h *handlers) offsets(ctx context.Context, in *named) (*struct{ Body Offsets }, error) {
+func (h *handlers) offsets(ctx context.Context, in *Named) (*struct{ Body Offsets }, error) {
 	all, err := h.service.Offsets(ctx, in.Name)
 	if err != nil {
 		return nil, h.problem(ctx, err)

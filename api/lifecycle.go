@@ -22,14 +22,14 @@ func (h *handlers) registerLifecycle(a huma.API) {
 		huma.Register(a, huma.Operation{OperationID: verb.name + "-connector", Method: http.MethodPut,
 			Path: "/connectors/{name}/" + verb.name, Tags: tags, Summary: verb.summary, DefaultStatus: verb.status,
 			Errors: []int{http.StatusNotFound, http.StatusServiceUnavailable}},
-			func(ctx context.Context, in *named) (*struct{}, error) {
+			func(ctx context.Context, in *Named) (*struct{}, error) {
 				return nil, h.problem(ctx, verb.do(ctx, in.Name, author))
 			})
 	}
 	huma.Register(a, huma.Operation{OperationID: "restart-connector", Method: http.MethodPost, Path: "/connectors/{name}/restart", Tags: tags,
 		Summary: "Start a connector again", Description: "Without parameters 204 and the connector alone; otherwise 202 and what will be started again.",
-		DefaultStatus: http.StatusAccepted,
-		Errors:        []int{http.StatusNotFound, http.StatusServiceUnavailable}}, h.restart)
+		DefaultStatus: http.StatusAccepted, Responses: also("204", "The connector alone is started again"),
+		Errors: []int{http.StatusNotFound, http.StatusServiceUnavailable}}, h.restart)
 }
 
 type restartOutput struct {
@@ -38,7 +38,7 @@ type restartOutput struct {
 }
 
 func (h *handlers) restart(ctx context.Context, in *struct {
-	named
+	Named
 	IncludeTasks bool `query:"includeTasks" doc:"Also its tasks."`
 	OnlyFailed   bool `query:"onlyFailed" doc:"Only what is FAILED."`
 }) (*restartOutput, error) {

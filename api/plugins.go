@@ -9,7 +9,8 @@ import (
 	"github.com/gantry-connect/gantry/control"
 )
 
-type class struct {
+// ClassPath is the path of one connector class.
+type ClassPath struct {
 	Class string `path:"class" example:"FileSource" doc:"The connector class."`
 }
 
@@ -24,7 +25,7 @@ func (h *handlers) registerPlugins(a huma.API) {
 		})
 	huma.Register(a, huma.Operation{OperationID: "get-plugin-config", Method: http.MethodGet, Path: "/connector-plugins/{class}/config", Tags: tags,
 		Summary: "The config keys of a connector class", Errors: []int{http.StatusNotFound}},
-		func(ctx context.Context, in *class) (*struct{ Body []control.KeyInfo }, error) {
+		func(ctx context.Context, in *ClassPath) (*struct{ Body []control.KeyInfo }, error) {
 			keys, err := h.service.PluginConfig(in.Class)
 			if err != nil {
 				return nil, h.problem(ctx, err)
@@ -35,7 +36,7 @@ func (h *handlers) registerPlugins(a huma.API) {
 		Summary: "What is right and wrong with a config", Description: "Answers 200 also where the config has errors. Nothing is created or reached.",
 		MaxBodyBytes: maxBodyBytes, Errors: []int{http.StatusBadRequest}},
 		func(ctx context.Context, in *struct {
-			class
+			ClassPath
 			Body Config
 		}) (*struct{ Body control.Validation }, error) {
 			v, err := h.service.Validate(in.Class, in.Body)

@@ -9,9 +9,9 @@ import (
 	"github.com/gantry-connect/gantry/control"
 )
 
-// numbered is the path of one task.
-type numbered struct {
-	named
+// Numbered is the path of one task.
+type Numbered struct {
+	Named
 	Task int `path:"task" minimum:"0" doc:"Number of the task, from 0."`
 }
 
@@ -28,12 +28,12 @@ func (h *handlers) registerTasks(a huma.API) {
 		Summary: "Records, rate and lag of every task", Errors: errs}, h.progress)
 	huma.Register(a, huma.Operation{OperationID: "restart-task", Method: http.MethodPost, Path: "/connectors/{name}/tasks/{task}/restart", Tags: tags,
 		Summary: "Start one task again", DefaultStatus: http.StatusNoContent, Errors: errs},
-		func(ctx context.Context, in *numbered) (*struct{}, error) {
+		func(ctx context.Context, in *Numbered) (*struct{}, error) {
 			return nil, h.problem(ctx, h.service.RestartTask(ctx, in.Name, in.Task, author))
 		})
 }
 
-func (h *handlers) status(ctx context.Context, in *named) (*struct{ Body control.Status }, error) {
+func (h *handlers) status(ctx context.Context, in *Named) (*struct{ Body control.Status }, error) {
 	st, err := h.service.Status(ctx, in.Name)
 	if err != nil {
 		return nil, h.problem(ctx, err)
@@ -41,7 +41,7 @@ func (h *handlers) status(ctx context.Context, in *named) (*struct{ Body control
 	return &struct{ Body control.Status }{st}, nil
 }
 
-func (h *handlers) tasks(ctx context.Context, in *named) (*struct{ Body []control.TaskInfo }, error) {
+func (h *handlers) tasks(ctx context.Context, in *Named) (*struct{ Body []control.TaskInfo }, error) {
 	all, err := h.service.Tasks(ctx, in.Name)
 	if err != nil {
 		return nil, h.problem(ctx, err)
@@ -49,7 +49,7 @@ func (h *handlers) tasks(ctx context.Context, in *named) (*struct{ Body []contro
 	return &struct{ Body []control.TaskInfo }{all}, nil
 }
 
-func (h *handlers) taskStatus(ctx context.Context, in *numbered) (*struct{ Body control.TaskStatus }, error) {
+func (h *handlers) taskStatus(ctx context.Context, in *Numbered) (*struct{ Body control.TaskStatus }, error) {
 	st, err := h.service.TaskStatus(ctx, in.Name, in.Task)
 	if err != nil {
 		return nil, h.problem(ctx, err)
@@ -57,7 +57,7 @@ func (h *handlers) taskStatus(ctx context.Context, in *numbered) (*struct{ Body 
 	return &struct{ Body control.TaskStatus }{st}, nil
 }
 
-func (h *handlers) progress(ctx context.Context, in *named) (*struct{ Body []control.TaskProgress }, error) {
+func (h *handlers) progress(ctx context.Context, in *Named) (*struct{ Body []control.TaskProgress }, error) {
 	all, err := h.service.Progress(ctx, in.Name)
 	if err != nil {
 		return nil, h.problem(ctx, err)
