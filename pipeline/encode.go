@@ -1,0 +1,328 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/gantry-connect/gantry/connector"
+)
+
+// staged is a message on its way to its lane.
+type staged struct {
+	msg  Message
+	lane *lane
+	rec  int // index of its record; -1 for one that could not be read
+}
+
+// encodeAll makes messages of what was read and hands them to the lanes. It returns when there is nothing more to read, or at
+// the first error. Then the lanes send what they have, and end.
+func (s *Source) encodeAll(ctx context.Context, g *group, found *foundSet, stop func()) error {
+	defer s.running.Done()
+	defer func() {
+		for _, l := range s.lanes {
+			close(l.in)
+		}
+	}()
+	var out []staged
+	for {
+		var b batchRead
+		select {
+		case item, ok := <-s.read:
+			if !ok {
+				return nil
+			}
+			b = item
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if b.end {
+			if err := s.atEnd(found); err != nil {
+				return err
+			}
+			continue
+		}
+		p := s.parcel()
+		var err error
+		if out, err = s.encode(ctx, p, b, found, out[:0]); err != nil {
+			return err
+		}
+		if err := s.dispatch(ctx, g, p, b, out); err != nil {
+			return err
+		}
+		if s.settle && (found == nil || found.left == 0) {
+			stop()
+		}
+	}
+}
+
+// atEnd is called when the source has no more records, for now: what had arrived must have come again.
+func (s *Source) atEnd(found *foundSet) error {
+	if found == nil || found.left == 0 {
+		return nil
+	}
+	if err := s.missed(found.left); err != nil {
+		return err
+	}
+	found.forget()
+	return nil
+}
+
+// encode makes the messages of one batch, in order.
+func (s *Source) encode(ctx context.Context, p *parcel, b batchRead, found *foundSet, out []staged) ([]staged, error) {
+	if b.bad != nil {
+		return s.give(ctx, p, out, -1, b.Next, nil, &stageError{stageRead, b.bad})
+	}
+	spread := s.turn
+	s.turn++
+	var last connector.Partition
+	var hash uint64
+	for i := range b.Records {
+		rec := &b.Records[i]
+		if rec.Partition != last || hash == 0 {
+			last, hash = rec.Partition, partitionHash(rec.Partition)
+		}
+		if found != nil && found.left > 0 {
+			ok, missed := found.take(hash, rec.Mark, s.mark.nextSeq())
+			if missed > 0 {
+				if err := s.missed(missed); err != nil {
+					return nil, err
+				}
+			}
+			if ok {
+				s.progress.skipped.Add(1)
+				continue
+			}
+		}
+		msg, hashed, err := s.maker.message(ctx, p, rec)
+		var bad *stageError
+		if errors.As(err, &bad) {
+			if out, err = s.give(ctx, p, out, i, b.Next, rec, bad); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		lanes, err := s.lanesOf(ctx, rec.Topic)
+		if err != nil {
+			return nil, err
+		}
+		n := 0
+		switch {
+		case len(lanes) == 1:
+		case hashed != "":
+			n = queueFor(hashed, len(lanes))
+		case s.config.Unkeyed == unkeyedSpread && rec.Op != connector.Truncate:
+			n = spread % len(lanes)
+		default:
+			n = int(hash % uint64(len(lanes)))
+			s.warnTruncate(rec, len(lanes))
+		}
+		out = append(out, staged{msg, lanes[n], i})
+	}
+	return out, nil
+}
+
+const unkeyedSpread = "spread"
+
+// warnTruncate says once that a truncate is in order with its own queue only.
+func (s *Source) warnTruncate(rec *connector.Record, queues int) {
+	if rec.Op == connector.Truncate && !s.warned {
+		s.warned = true
+		s.logger.Warn("a truncate is in order with the records of one queue only; use topic.queues = 1 where that matters",
+			"partition", rec.Partition, "queues", queues)
+	}
+}
+
+// give gives a bad record up, if that is allowed, and stages its dead letter, if there is a topic for it.
+func (s *Source) give(ctx context.Context, p *parcel, out []staged, index int, next connector.Position, rec *connector.Record, bad *stageError) ([]staged, error) {
+	topic := s.config.Topic
+	if rec != nil && rec.Topic != "" {
+		topic = rec.Topic
+	}
+	c := badRecord{stage: bad.stage, err: bad.err, topic: topic, record: rec}
+	if rec != nil {
+		c.partition, c.offset = string(rec.Partition), fmt.Sprintf("%d.%d", rec.Mark.Offset, rec.Mark.Index)
+	} else {
+		c.partition, c.offset = describe(next)
+	}
+	if err := s.errors.check(&c); err != nil {
+		return nil, err
+	}
+	dead := s.config.DeadLetterTopic
+	if dead == "" {
+		return out, nil
+	}
+	lanes, err := s.lanesOf(ctx, dead)
+	if err != nil {
+		return nil, err
+	}
+	s.progress.deadLetters.Add(1)
+	return append(out, staged{s.errors.letter(&c, p), lanes[queueFor(c.partition, len(lanes))], index}), nil
+}
+
+// describe names a position's first partition; a batch whose record could not be read moves one.
+func describe(pos connector.Position) (partition, offset string) {
+	for p, o := range pos {
+		if partition == "" || string(p) < partition {
+			partition, offset = string(p), string(o)
+		}
+	}
+	return partition, offset
+}
+
+// missed decides about records that had arrived and that the source did not give again.
+func (s *Source) missed(n int) error {
+	err := fmt.Errorf("the source did not give %d records again that it gave before the unclean stop, so others may be sent twice", n)
+	if s.config.ExactlyOnce == onceRequired {
+		return connector.Permanent(fmt.Errorf("%w; exactly.once = required forbids it: set it to preferred to go on", err))
+	}
+	s.progress.doubles.Add(1)
+	s.logger.Warn("exactly once is not certain", "error", err)
+	return nil
+}
+
+func (s *Source) parcel() *parcel {
+	select {
+	case p := <-s.parcels:
+		p.reset()
+		return p
+	default:
+		return &parcel{}
+	}
+}
+
+// maxParcel is above what a batch of the usual size takes; larger ones are not kept.
+const maxParcel = 4 << 20
+
+func (s *Source) release(p *parcel) {
+	if cap(p.body)+cap(p.text) > maxParcel {
+		return
+	}
+	select {
+	case s.parcels <- p:
+	default:
+	}
+}
+
+// dispatch stamps the messages of a batch and hands them to their lanes, once the window has room.
+func (s *Source) dispatch(ctx context.Context, g *group, p *parcel, b batchRead, out []staged) error {
+	size := volume{records: int64(len(out))}
+	for i := range out {
+		size.bytes += int64(out[i].msg.size())
+	}
+	if err := s.mark.reserve(ctx, size); err != nil {
+		return err
+	}
+	chunks := p.byLane(out)
+	if err := s.openLanes(ctx, g, chunks); err != nil {
+		return err
+	}
+	for _, c := range chunks {
+		s.stampChunk(p, b.Records, &c)
+	}
+	seq := s.mark.begin(sourceBatch{pending: len(out), next: b.Next, size: size, release: func() { s.release(p) }})
+	for _, c := range chunks {
+		if err := s.hand(ctx, c, seq); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hand gives a chunk to its lane in pieces that can be sent at once.
+func (s *Source) hand(ctx context.Context, c laneChunk, seq uint64) error {
+	for msgs := c.msgs; len(msgs) > 0; {
+		n, bytes := 0, 0
+		for n < len(msgs) && n < s.maxRecords {
+			if bytes += msgs[n].size(); bytes > s.maxBytes && n > 0 {
+				break
+			}
+			n++
+		}
+		select {
+		case c.lane.in <- chunk{seq: seq, term: c.term, msgs: msgs[:n:n]}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		msgs = msgs[n:]
+	}
+	return nil
+}
+
+// stampChunk puts the stamps on a lane's messages.
+func (s *Source) stampChunk(p *parcel, records []connector.Record, c *laneChunk) {
+	st := stamp{Kind: stampRecord, Writer: s.writer, Epoch: s.epoch, Term: c.term}
+	if !s.fences {
+		st.Kind = stampLoose
+	}
+	var last connector.Partition
+	var hash uint64
+	for i := range c.msgs {
+		st.Number = c.lane.stamped
+		c.lane.stamped++
+		st.Partition, st.Mark = unmarked, connector.Mark{}
+		if n := c.records[i]; n >= 0 {
+			rec := &records[n]
+			if rec.Partition != last || hash == 0 {
+				last, hash = rec.Partition, partitionHash(rec.Partition)
+			}
+			st.Partition, st.Mark = hash, rec.Mark
+		}
+		start := len(p.text)
+		p.text = st.appendTo(p.text)
+		c.msgs[i].Properties[0].Value = p.textFrom(start)
+	}
+}
+
+// laneChunk is what one batch has for one lane.
+type laneChunk struct {
+	lane    *lane
+	term    uint32
+	msgs    []Message
+	records []int // index of each message's record
+}
+
+// byLane groups staged messages by lane, in order. The messages live in the parcel.
+func (p *parcel) byLane(out []staged) []laneChunk {
+	p.chunks, p.msgs, p.records = p.chunks[:0], slices.Grow(p.msgs[:0], len(out)), slices.Grow(p.records[:0], len(out))
+	for i := range out {
+		c := p.chunkOf(out[i].lane)
+		c.count++
+	}
+	start := 0
+	for i := range p.chunks {
+		c := &p.chunks[i]
+		c.start, start = start, start+c.count
+		c.count = 0
+	}
+	p.msgs, p.records = p.msgs[:len(out)], p.records[:len(out)]
+	for i := range out {
+		c := p.chunkOf(out[i].lane)
+		p.msgs[c.start+c.count], p.records[c.start+c.count] = out[i].msg, out[i].rec
+		c.count++
+	}
+	chunks := make([]laneChunk, len(p.chunks))
+	for i, c := range p.chunks {
+		chunks[i] = laneChunk{lane: c.lane, msgs: p.msgs[c.start : c.start+c.count], records: p.records[c.start : c.start+c.count]}
+	}
+	return chunks
+}
+
+// share is one lane's part of a parcel.
+type share struct {
+	lane         *lane
+	start, count int
+}
+
+func (p *parcel) chunkOf(l *lane) *share {
+	if l.place < len(p.chunks) && p.chunks[l.place].lane == l {
+		return &p.chunks[l.place]
+	}
+	l.place = len(p.chunks)
+	p.chunks = append(p.chunks, share{lane: l})
+	return &p.chunks[l.place]
+}

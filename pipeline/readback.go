@@ -1,0 +1,342 @@
+package pipeline
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/gantry-connect/gantry/connector"
+	"github.com/gantry-connect/gantry/internal/failpoint"
+)
+
+// fenceTag lets other readers of the topic leave fences out by a tag filter.
+const fenceTag = "gantry-fence"
+
+// pullLimit is how many messages a pull asks for at most.
+const pullLimit = 1024
+
+var errTermsUsedUp = fmt.Errorf("more than %d sends of one start were unsure; the task goes on under a new epoch", maxTerm)
+
+// fence ends the lane's present term: what was sent before and is not in front of the returned offset will never count.
+// Without fences it waits until nothing can be on its way any more, and returns the queue's end.
+func (l *lane) fence(ctx context.Context) (end int64, err error) {
+	if !l.fences {
+		return l.waitOut(ctx)
+	}
+	if err := l.nextTerm(); err != nil {
+		return 0, err
+	}
+	what := "fence " + l.queue.String()
+	err = l.retry.do(ctx, what, func() error {
+		if err := awaitLease(ctx, l.retry, l.lease); err != nil {
+			return err
+		}
+		s := stamp{Kind: stampFence, Writer: l.writer, Epoch: l.epoch, Term: l.term.Load()}
+		base, err := l.broker.Send(ctx, l.queue, []Message{{Tag: fenceTag, Body: placeholder,
+			Properties: []Property{{Name: stampProperty, Value: string(s.appendTo(nil))}}}})
+		if err != nil && !errors.Is(err, ErrNotStored) && !connector.IsPermanent(err) && ctx.Err() == nil {
+			if termErr := l.nextTerm(); termErr != nil { // a fence is never sent twice: the late one would be the later one
+				return connector.Permanent(termErr)
+			}
+		}
+		end = base
+		return err
+	})
+	if err != nil {
+		if errors.Is(err, errTermsUsedUp) {
+			return 0, errTermsUsedUp
+		}
+		return 0, err
+	}
+	l.points.Reached(failpoint.SourceFenced)
+	if err := l.recordFence(ctx, end, l.term.Load(), l.epoch); err != nil {
+		return 0, err
+	}
+	return end + 1, nil
+}
+
+func (l *lane) nextTerm() error {
+	if l.term.Load() == maxTerm {
+		return errTermsUsedUp
+	}
+	l.term.Add(1)
+	return nil
+}
+
+func (l *lane) recordFence(ctx context.Context, offset int64, term uint32, epoch int64) error {
+	return l.retry.do(ctx, "record the fence of "+l.queue.String(), func() error {
+		return l.ledger.RecordFence(ctx, Fence{Queue: l.queue, Writer: l.writer, Epoch: epoch, Term: term, Offset: offset})
+	})
+}
+
+func (l *lane) waitOut(ctx context.Context) (int64, error) {
+	if err := l.nextTerm(); err != nil {
+		return 0, err
+	}
+	if err := sleep(ctx, l.sendTimeout); err != nil {
+		return 0, err
+	}
+	_, end, err := l.bounds(ctx)
+	return end, err
+}
+
+func (l *lane) bounds(ctx context.Context) (minimum, maximum int64, err error) {
+	err = l.retry.do(ctx, "look up the offsets of "+l.queue.String(), func() error {
+		minimum, maximum, err = l.broker.Bounds(ctx, l.queue)
+		return err
+	})
+	return minimum, maximum, err
+}
+
+// scan shows the writer's own records that count, from offset up to end, in order. rules holds what is known at offset.
+func (l *lane) scan(ctx context.Context, offset, end int64, rules *readers, found func(offset int64, s *stamp)) error {
+	what := "read back " + l.queue.String()
+	for offset < end {
+		var p Pulled
+		err := l.retry.do(ctx, what, func() (err error) {
+			p, err = l.broker.Pull(ctx, l.queue, offset, pullLimit)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for i := range p.Messages {
+			m := &p.Messages[i]
+			if m.Offset >= end {
+				return nil
+			}
+			if err := l.look(ctx, m, rules, found); err != nil {
+				return err
+			}
+		}
+		offset = p.Next
+	}
+	return nil
+}
+
+func (l *lane) look(ctx context.Context, m *Received, rules *readers, found func(offset int64, s *stamp)) error {
+	text := m.Property(stampProperty)
+	if text == "" {
+		return nil
+	}
+	s, err := parseStamp(text)
+	if err != nil {
+		return connector.Permanent(fmt.Errorf("stamp %q at offset %d of %v: %w", text, m.Offset, l.queue, err))
+	}
+	if s.Writer != l.writer {
+		return nil
+	}
+	if s.Epoch > l.epoch {
+		return fmt.Errorf("queue %v holds a message of epoch %d at offset %d, this is epoch %d: %w", l.queue, s.Epoch, m.Offset, l.epoch, ErrFenced)
+	}
+	v, err := rules.judge(&s)
+	switch {
+	case err != nil:
+		var lost *LostError
+		if errors.As(err, &lost) {
+			lost.Queue, lost.Offset = l.queue, m.Offset
+		}
+		return err
+	case v == fence && s.Epoch == l.epoch: // one whose ack did not arrive
+		return l.recordFence(ctx, m.Offset, s.Term, s.Epoch)
+	case v == counts:
+		found(m.Offset, &s)
+	}
+	return nil
+}
+
+// resolve finds out which messages of an unsure send were stored, and leaves the others in the batch.
+func (l *lane) resolve(ctx context.Context) error {
+	rules := readers{writers: []writerState{{Writer: l.writer, generation: generation{l.epoch, l.term.Load()}, Next: l.number}}}
+	end, err := l.fence(ctx)
+	if err != nil {
+		return err
+	}
+	var offsets []int64
+	err = l.scan(ctx, l.next, end, &rules, func(offset int64, _ *stamp) { offsets = append(offsets, offset) })
+	if err != nil {
+		return err
+	}
+	if len(offsets) > len(l.batch) {
+		return &LostError{Queue: l.queue, Writer: l.writer, Offset: offsets[len(l.batch)], Expected: l.number + uint64(len(l.batch)),
+			Found: l.number + uint64(len(offsets))}
+	}
+	if err := l.acknowledge(func(i int) int64 { return offsets[i] }, len(offsets)); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	l.next = max(l.next, end)
+	l.mu.Unlock()
+	return nil
+}
+
+// recover brings a queue that the last owner left open into a known state. It returns what arrived and counts, in order.
+func (l *lane) recover(ctx context.Context, o OpenQueue, required bool) ([]arrived, error) {
+	rules, err := l.rulesAt(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	end, err := l.fence(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if end < o.Low {
+		return nil, &LostError{Queue: l.queue, Offset: end, Expected: uint64(o.Low), Found: uint64(end)}
+	}
+	low, err := l.expired(ctx, o, end, &rules, required)
+	if err != nil {
+		return nil, err
+	}
+	l.open(OpenQueue{Queue: l.queue, Low: end, Seq: 0})
+	var found []arrived
+	err = l.scan(ctx, low, end, &rules, func(offset int64, s *stamp) {
+		sp := &span{seq: spanUnclaimed, offset: offset, number: s.Number}
+		if s.Partition == unmarked { // nothing that a source gives again
+			sp.seq = 0
+		}
+		l.spans = append(l.spans, sp)
+		found = append(found, arrived{partition: s.Partition, mark: s.Mark, lane: l, span: sp})
+	})
+	if err != nil {
+		return nil, err
+	}
+	l.number = max(rules.writer(l.writer).Next, 1)
+	l.stamped = l.number
+	return found, nil
+}
+
+// rulesAt is what a reader that begins at o.Low must know of this writer: the fences below, which it cannot see. Without
+// them a message that a dead owner's broker stored behind such a fence would look as if it counted.
+func (l *lane) rulesAt(ctx context.Context, o OpenQueue) (readers, error) {
+	rules := readers{writers: []writerState{{Writer: l.writer, Next: o.Seq}}}
+	var fences []Fence
+	err := l.retry.do(ctx, "look up the fences of "+l.queue.String(), func() (err error) {
+		fences, err = l.ledger.FencesBefore(ctx, l.queue, o.Low)
+		return err
+	})
+	for _, f := range fences {
+		if f.Writer == l.writer {
+			rules.raise(f.Writer, generation{f.Epoch, f.Term})
+		}
+	}
+	return rules, err
+}
+
+// expired returns from where the queue can be read back. Messages between o.Low and the queue's start may have been ours.
+func (l *lane) expired(ctx context.Context, o OpenQueue, end int64, rules *readers, required bool) (int64, error) {
+	if o.Low >= end {
+		return o.Low, nil
+	}
+	start, _, err := l.bounds(ctx)
+	if err != nil || start <= o.Low {
+		return o.Low, err
+	}
+	err = fmt.Errorf("queue %v: offsets %d to %d have expired before they could be read back, so records in them may be sent twice",
+		l.queue, o.Low, start-1)
+	if required {
+		return 0, connector.Permanent(fmt.Errorf("%w; exactly.once = required forbids it: set it to preferred to go on", err))
+	}
+	l.progress.doubles.Add(1)
+	l.retry.logger.Warn("exactly once is not certain", "error", err)
+	rules.writer(l.writer).Next = 0
+	return start, nil
+}
+
+// unmarked is the partition hash of messages that are no record of a source, such as the dead letter of one that could not
+// be read.
+const unmarked = 0
+
+// arrived is a record that a read-back found in a queue.
+type arrived struct {
+	partition uint64
+	mark      connector.Mark
+	lane      *lane
+	span      *span
+}
+
+// foundSet is what a read-back found and the source has not given again yet. A source gives the marks of a partition in
+// rising order, so each partition is a list with a head.
+type foundSet struct {
+	left       int
+	partitions map[uint64][]arrived
+}
+
+func newFoundSet(found []arrived) *foundSet {
+	f := &foundSet{partitions: map[uint64][]arrived{}}
+	for _, a := range found {
+		if a.partition != unmarked {
+			f.partitions[a.partition] = append(f.partitions[a.partition], a)
+			f.left++
+		}
+	}
+	for _, list := range f.partitions {
+		slices.SortFunc(list, func(a, b arrived) int { return compareMarks(a.mark, b.mark) })
+	}
+	return f
+}
+
+func compareMarks(a, b connector.Mark) int {
+	return cmp.Or(cmp.Compare(a.Offset, b.Offset), cmp.Compare(a.Index, b.Index))
+}
+
+// take reports whether a record has arrived, which the batch seq then covers. missed counts records in front of it that had
+// arrived and that the source has not given again.
+func (f *foundSet) take(partition uint64, mark connector.Mark, seq uint64) (found bool, missed int) {
+	list := f.partitions[partition]
+	n := 0
+	for ; n < len(list); n++ {
+		order := compareMarks(list[n].mark, mark)
+		if order > 0 {
+			break
+		}
+		if order == 0 {
+			found = true
+		} else {
+			missed++
+		}
+		list[n].lane.claim(list[n].span, seq)
+	}
+	f.left -= n
+	if f.partitions[partition] = list[n:]; n == len(list) {
+		delete(f.partitions, partition)
+	}
+	return found, missed
+}
+
+// forget lets the next commit cover whatever had arrived and was not taken.
+func (f *foundSet) forget() {
+	for _, list := range f.partitions {
+		for _, a := range list {
+			a.lane.claim(a.span, 0)
+		}
+	}
+	f.left = 0
+	clear(f.partitions)
+}
+
+// readBack brings all open queues into a known state and returns what had arrived in them.
+func (s *Source) readBack(ctx context.Context) (*foundSet, error) {
+	started := time.Now()
+	results := make([][]arrived, len(s.start.Open))
+	g := newGroup(ctx, s.logger, 4)
+	for i, o := range s.start.Open {
+		l := s.lane(o.Queue)
+		g.Go("read-back", func(ctx context.Context) (err error) {
+			results[i], err = l.recover(ctx, o, s.config.ExactlyOnce == onceRequired)
+			if err != nil {
+				err = fmt.Errorf("read back %v from %d: %w", o.Queue, o.Low, err)
+			}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	found := newFoundSet(slices.Concat(results...))
+	s.logger.Info("last owner stopped uncleanly", "queues", len(s.start.Open), "arrived", found.left, "took", time.Since(started))
+	s.points.Reached(failpoint.SourceReadBack)
+	return found, nil
+}
