@@ -27,11 +27,12 @@ func Open(cfg Config) (*Client, error) {
 	return &Client{cfg: cfg, links: ls, routes: newRoutes(cfg.NameServers, ls), producers: newProducers(cfg)}, nil
 }
 
-// Close fails every call that waits and closes every connection; sends in flight are waited for, at most for SendTimeout. Some
-// goroutines of the client library only notice up to two minutes later; they hold nothing of the caller's.
+// Close fails every call that waits and closes every connection; sends in flight are waited for, at most for SendTimeout. It always
+// returns nil. Some goroutines of the client library sleep on for up to ten seconds; they hold nothing of the caller's.
 func (c *Client) Close() error {
 	c.closing.Do(func() {
 		c.links.close()
+		c.routes.close()
 		c.producers.close()
 	})
 	return nil

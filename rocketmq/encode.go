@@ -32,8 +32,7 @@ var reservedProperties = map[string]bool{
 	"POP_CK": true, "POP_CK_OFFSET": true, "__CRC32#": true, "__STARTDELIVERTIME": true, "__BORNHOST": true, "__transactionId__": true,
 }
 
-// Size returns how many bytes of a batch the message takes. A batch is accepted while the sum, and 16 bytes more for each message
-// in very small ones, stays below MaxMessageBytes; see Client.BatchFits.
+// Size returns how many bytes of a batch the message takes. Client.BatchFits says whether a batch with such a sum is accepted.
 func (m *Message) Size() int { return batchOverhead + len(m.Body) + m.propertiesSize() }
 
 func (m *Message) propertiesSize() int {
@@ -79,7 +78,7 @@ func hasSeparator(s string) bool {
 	return strings.IndexByte(s, nameEnd) >= 0 || strings.IndexByte(s, valueEnd) >= 0
 }
 
-// appendMessage encodes a checked message as a part of a batch.
+// appendTo encodes a checked message as a part of a batch.
 func (m *Message) appendTo(b []byte) []byte {
 	properties := m.propertiesSize()
 	b = binary.BigEndian.AppendUint32(b, uint32(batchOverhead+len(m.Body)+properties))
@@ -99,7 +98,7 @@ func (m *Message) appendTo(b []byte) []byte {
 	return b
 }
 
-// batchFits reports whether messages of so many bytes in sum (Message.Size) go into one batch: the broker bounds the batch as sent, and again as stored.
+// batchFits reports whether messages of so many bytes in sum (Message.Size) go into one batch: brokers bound it as sent and as stored.
 func batchFits(count, bytes, topicLength, limit int) bool {
 	return bytes <= limit && bytes+count*(storeOverhead-batchOverhead+topicLength) <= limit+storeSlack
 }

@@ -15,6 +15,9 @@ import (
 // routeLife is how long a route is used before it is looked up again. A failed call looks it up sooner.
 const routeLife = 30 * time.Second
 
+// refreshPause is how soon a failed look-up is tried again.
+const refreshPause = time.Second
+
 const (
 	masterID = "0"
 	permRead = 4 // bit of a topic's perm
@@ -33,7 +36,8 @@ type route struct {
 		Perm   int    `json:"perm"`
 	} `json:"queueDatas"`
 
-	fetched time.Time
+	fetched    time.Time // guarded by routes.mu, as is refreshing; the rest never changes
+	refreshing bool
 }
 
 func (r *route) master(broker string) string {
@@ -52,14 +56,16 @@ type broker struct {
 }
 
 // routes asks name servers, and remembers the routes of topics. A route that can no longer be looked up is kept: name servers
-// forget a broker that is down, but its queues are still there, and nowhere else.
+// forget a broker that is down, but its queues are still there and nowhere else.
 type routes struct {
 	nameServers []string
 	links       *links
 	good        atomic.Int32 // index of the name server that answered last
 
-	mu     sync.Mutex
-	topics map[string]*route
+	mu         sync.Mutex
+	topics     map[string]*route
+	closed     bool
+	background sync.WaitGroup
 }
 
 func newRoutes(nameServers []string, ls *links) *routes {
@@ -112,29 +118,46 @@ func (rs *routes) fetch(ctx context.Context, topic string) (*route, error) {
 	return r, nil
 }
 
-// get returns the route of a topic, at most routeLife old if a name server can be reached.
+// get returns the route of a topic. One that is already known is returned at once, however old, and looked up again in the
+// background once it is older than routeLife: a name server that hangs must not hold up sends.
 func (rs *routes) get(ctx context.Context, topic string) (*route, error) {
 	rs.mu.Lock()
 	r := rs.topics[topic]
+	if r != nil && time.Since(r.fetched) > routeLife && !r.refreshing && !rs.closed {
+		r.refreshing = true
+		rs.background.Go(func() { rs.refresh(topic, r) })
+	}
 	rs.mu.Unlock()
-	if r != nil && time.Since(r.fetched) < routeLife {
+	if r != nil {
 		return r, nil
 	}
-	fresh, err := rs.fetch(ctx, topic)
-	if err != nil && r != nil && !isContext(err) {
-		return r, nil
-	}
-	return fresh, err
+	return rs.fetch(ctx, topic)
 }
 
-// expire makes the next get look the route up again, without forgetting it.
+func (rs *routes) refresh(topic string, old *route) {
+	if _, err := rs.fetch(context.Background(), topic); err == nil {
+		return
+	}
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	old.refreshing = false
+	old.fetched = time.Now().Add(refreshPause - routeLife)
+}
+
+// close waits for look-ups in the background, which fail once the links are closed.
+func (rs *routes) close() {
+	rs.mu.Lock()
+	rs.closed = true
+	rs.mu.Unlock()
+	rs.background.Wait()
+}
+
+// expire has the route looked up again by the next get, without forgetting it.
 func (rs *routes) expire(topic string) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	if r := rs.topics[topic]; r != nil {
-		old := *r
-		old.fetched = time.Time{}
-		rs.topics[topic] = &old
+		r.fetched = time.Time{}
 	}
 }
 
