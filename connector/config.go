@@ -2,6 +2,7 @@ package connector
 
 import (
 	"fmt"
+	"io"
 	"math"
 	"reflect"
 	"slices"
@@ -28,11 +29,16 @@ type Definition struct {
 // Secret is the type of config fields that hold passwords and the like; it never prints itself.
 type Secret string
 
-func (Secret) String() string   { return "[hidden]" }
-func (Secret) GoString() string { return "[hidden]" }
+const hidden = "[hidden]"
+
+func (Secret) String() string   { return hidden }
+func (Secret) GoString() string { return hidden }
+
+// Format hides the secret from every verb: fmt asks String for some of them only.
+func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, hidden) }
 
 // MarshalText keeps secrets out of JSON and logs.
-func (Secret) MarshalText() ([]byte, error) { return []byte("[hidden]"), nil }
+func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 
 var (
 	durationType = reflect.TypeFor[time.Duration]()
@@ -57,8 +63,18 @@ var (
 func Definitions(t reflect.Type) []Definition {
 	var defs []Definition
 	orders := map[string]int{}
+	seen := map[string]bool{}
 	walk(t, func(f reflect.StructField, _ []int) {
 		d := definition(f)
+		if seen[d.Name] {
+			panic(fmt.Sprintf("config key %s is there twice", d.Name))
+		}
+		seen[d.Name] = true
+		if d.Default != nil {
+			if reason := set(reflect.New(f.Type).Elem(), d, *d.Default); reason != "" {
+				panic(fmt.Sprintf("config field %s: default %q %s", f.Name, *d.Default, reason))
+			}
+		}
 		orders[d.Group]++
 		d.Order = orders[d.Group]
 		defs = append(defs, d)
@@ -114,6 +130,12 @@ func definition(f reflect.StructField) Definition {
 		d.Type = "LIST"
 	default:
 		panic(fmt.Sprintf("config field %s has type %v", f.Name, f.Type))
+	}
+	if d.Type == "LIST" && f.Type.Elem() == secretType {
+		panic(fmt.Sprintf("config field %s is a list of secrets: lists are shown", f.Name))
+	}
+	if !f.IsExported() {
+		panic(fmt.Sprintf("config field %s is not exported", f.Name))
 	}
 	return d
 }
@@ -193,7 +215,7 @@ func set(field reflect.Value, d Definition, text string) string {
 		field.SetInt(n)
 	case "DOUBLE":
 		n, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
-		if err != nil {
+		if err != nil || math.IsNaN(n) || math.IsInf(n, 0) { // NaN would pass any bounds
 			return "must be a number"
 		}
 		number = n
@@ -205,6 +227,9 @@ func set(field reflect.Value, d Definition, text string) string {
 			if item = strings.TrimSpace(item); item != "" {
 				out = reflect.Append(out, reflect.ValueOf(item).Convert(field.Type().Elem()))
 			}
+		}
+		if d.Required && out.Len() == 0 {
+			return "must not be empty"
 		}
 		field.Set(out)
 	default:

@@ -225,8 +225,12 @@ func (p Plugin) Check(config map[string]string) error { return p.check(config) }
 // Guarantee is what the connector promises under config.
 func (p Plugin) Guarantee(config map[string]string) Guarantee { return p.guarantee(config) }
 
-// TaskConfigs divides a source's work into at most max tasks; each config is complete.
+// TaskConfigs divides a source's work into at most max tasks; each config is complete. It fails for sinks, whose work
+// is divided by queues, outside.
 func (p Plugin) TaskConfigs(ctx context.Context, config map[string]string, max int) ([]map[string]string, error) {
+	if p.plan == nil {
+		return nil, p.otherKind()
+	}
 	extra, err := p.plan(ctx, config, max)
 	if err != nil {
 		return nil, err
@@ -247,17 +251,32 @@ func (p Plugin) TaskConfigs(ctx context.Context, config map[string]string, max i
 	return tasks, nil
 }
 
-// Watch runs a source's watcher until ctx ends; see SourceSpec.Watch.
+// otherKind says that a source was asked to do what sinks do, or the other way round.
+func (p Plugin) otherKind() error {
+	return Permanent(fmt.Errorf("%s is a %s connector", p.Class, p.Kind))
+}
+
+// Watch runs a source's watcher until ctx ends; see SourceSpec.Watch. A sink has nothing to watch.
 func (p Plugin) Watch(ctx context.Context, config map[string]string, changed func()) error {
+	if p.watch == nil {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	return p.watch(ctx, config, changed)
 }
 
 // OpenSource starts a task of a source.
 func (p Plugin) OpenSource(ctx context.Context, config map[string]string, task Task) (Source, error) {
+	if p.source == nil {
+		return nil, p.otherKind()
+	}
 	return p.source(ctx, config, task)
 }
 
 // OpenSink starts a task of a sink.
 func (p Plugin) OpenSink(ctx context.Context, config map[string]string, task Task) (Sink, error) {
+	if p.sink == nil {
+		return nil, p.otherKind()
+	}
 	return p.sink(ctx, config, task)
 }

@@ -3,7 +3,9 @@ package connector
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Op is what happened to the row that a record tells of.
@@ -59,17 +61,38 @@ func MakeOffset(doc map[string]any) (Offset, error) {
 	return Offset(text), err
 }
 
-// canonical relies on encoding/json: keys sorted, no white space.
+// canonical relies on encoding/json: keys sorted, no white space. Text that JSON cannot hold is refused, as two names
+// that differ there only would become one partition.
 func canonical(doc map[string]any) (string, error) {
+	out := make(map[string]any, len(doc))
 	for k, v := range doc {
-		switch v.(type) {
-		case nil, string, bool, int, int32, int64, uint32, uint64, float64, json.Number:
+		text := ""
+		switch t := v.(type) {
+		case nil, bool, int, int32, int64, uint32, uint64, float64:
+		case string:
+			text = t
+		case json.Number:
+			v = number(t)
 		default:
 			return "", fmt.Errorf("%q holds a %T: positions are made of strings, numbers and bools", k, v)
 		}
+		if !utf8.ValidString(k) || !utf8.ValidString(text) {
+			return "", fmt.Errorf("%q = %q is not valid UTF-8: positions are JSON", k, text)
+		}
+		out[k] = v
 	}
-	text, err := json.Marshal(doc)
+	text, err := json.Marshal(out)
 	return string(text), err
+}
+
+// number gives 1.0 and 1e0 the form that the number 1 has.
+func number(n json.Number) any {
+	if strings.ContainsAny(n.String(), ".eE") {
+		if f, err := n.Float64(); err == nil {
+			return f
+		}
+	}
+	return n
 }
 
 // Header is a typed note on a record.

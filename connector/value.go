@@ -179,56 +179,6 @@ func (v Value) String() string {
 	return "null"
 }
 
-// Check reports the first way in which v does not fit s, naming the field. Hot paths rely on the reader's work and do
-// not call it; the conformance suite does, for every record.
-func (v Value) Check(s *Schema) error {
-	if v.IsNull() {
-		if !s.Optional {
-			return fmt.Errorf("null where the schema has a %v that is not optional", s.Type)
-		}
-		return nil
-	}
-	if want := formOf(s.Type); v.form != want {
-		return fmt.Errorf("a %s where the schema has %v", formNames[v.form], s.Type)
-	}
-	switch s.Type {
-	case Struct:
-		items := v.List()
-		if len(items) != len(s.Fields) {
-			return fmt.Errorf("struct %q with %d values for %d fields", s.Name, len(items), len(s.Fields))
-		}
-		for i := range items {
-			if err := items[i].Check(s.Fields[i].Schema); err != nil {
-				return fmt.Errorf("field %q: %w", s.Fields[i].Name, err)
-			}
-		}
-	case Array:
-		for i, item := range v.List() {
-			if err := item.Check(s.Elem); err != nil {
-				return fmt.Errorf("element %d: %w", i, err)
-			}
-		}
-	case Map:
-		items := v.List()
-		if len(items)%2 != 0 {
-			return fmt.Errorf("map with a key that has no value")
-		}
-		for i := 0; i < len(items); i += 2 {
-			if err := items[i].Check(s.Key); err != nil {
-				return fmt.Errorf("map key: %w", err)
-			}
-			if err := items[i+1].Check(s.Elem); err != nil {
-				return fmt.Errorf("map value: %w", err)
-			}
-		}
-	case UUID:
-		if len(v.Bytes()) != 16 {
-			return fmt.Errorf("uuid of %d bytes", len(v.Bytes()))
-		}
-	}
-	return nil
-}
-
 // formByType has room for every uint8, so that looking up costs no bounds check.
 var formByType = [256]form{
 	Bool: formBool,
