@@ -8,6 +8,7 @@ GANTRY     := bin/gantry
 TEST_STACK := .cache/test-stack
 # Two packages at a time: most tests wait for servers, and those have to share the cores with them.
 TEST_FLAGS ?= -race -p 2 -timeout 20m
+PKGS       ?= ./...
 GO_FILES    = $(shell find . -path ./.cache -prune -o -name '*.go' -print)
 
 .PHONY: help
@@ -54,7 +55,7 @@ test-stack-down: build ## Stop the servers that tests share and delete their dat
 
 # The stack is stopped again only if this run has started it.
 .PHONY: test
-test: build ## Run all tests against the real servers
+test: build ## Run all tests against the real servers (PKGS=./catalog/...: only those)
 	@set -e; \
 	if ! $(GANTRY) dev status --dir $(TEST_STACK) >/dev/null 2>&1; then \
 		trap '$(GANTRY) dev down --dir $(TEST_STACK) --clean' EXIT; \
@@ -62,7 +63,7 @@ test: build ## Run all tests against the real servers
 		$(GANTRY) dev down --dir $(TEST_STACK) --clean >/dev/null; \
 		$(GANTRY) dev up --dir $(TEST_STACK) --parts all --ports free --unsafe --background; \
 	fi; \
-	go test $(TEST_FLAGS) ./...
+	go test $(TEST_FLAGS) $(PKGS)
 
 .PHONY: bench
 bench: build ## Measure this machine's raw rates and Gantry's, and how fast it fails over

@@ -5,8 +5,7 @@ import (
 	"io"
 )
 
-// PrintLogs writes the newest lines of a server's log, under a line with the file's path. RocketMQ writes more than its
-// output into the folder DIR/rocketmq/PART/logs.
+// PrintLogs writes the newest lines of a server's log, under a line with the file's path.
 func PrintLogs(w io.Writer, dir string, p Part, lines int) {
 	if p == Tctl {
 		return

@@ -64,9 +64,12 @@ type Options struct {
 	// Unsafe trades durability for speed: no fsync in Postgres and Temporal's database. Data then survives kill -9 of
 	// every server, but not a crash of the machine. For tests.
 	Unsafe bool
-	// ReadyWithin bounds the wait for each server. Default: 2 minutes, because a loaded CI machine is slow.
+	// ReadyWithin bounds the wait for each server. Default: 4 minutes, because a broker takes 4 s on an
+	// idle machine and more than one minute on one with ten times more work than cores.
 	ReadyWithin time.Duration
 }
+
+const readyWithin = 4 * time.Minute
 
 // WithDefaults returns o with every unset field filled in. It fails if no checkout is found.
 func (o Options) WithDefaults() (Options, error) {
@@ -91,7 +94,7 @@ func (o Options) WithDefaults() (Options, error) {
 		o.Parts = append(Servers(), Tctl)
 	}
 	if o.ReadyWithin == 0 {
-		o.ReadyWithin = 2 * time.Minute
+		o.ReadyWithin = readyWithin
 	}
 	return o, o.validate()
 }

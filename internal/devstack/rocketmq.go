@@ -98,6 +98,17 @@ deleteWhen=04
 fileReservedTime=48
 `
 
+// logbackXML sends warnings to the process's output, instead of everything to dozens of files. The POP service, which needs
+// the timer that brokerConf switches off, would repeat that every second.
+const logbackXML = `<configuration>
+  <appender name="output" class="ch.qos.logback.core.ConsoleAppender">
+    <encoder><pattern>%d{yyyy-MM-dd HH:mm:ss.SSS,UTC} %p %c %t - %m%n</pattern></encoder>
+  </appender>
+  <logger name="RocketmqPop" level="ERROR"/>
+  <root level="WARN"><appender-ref ref="output"/></root>
+</configuration>
+`
+
 // java describes a RocketMQ process whose home, store and logs all lie in the stack's folder.
 func (s *Stack) java(p Part, class, conf string, heap ...string) (command, error) {
 	home := filepath.Join(s.Dir, "rocketmq", string(p))
@@ -106,6 +117,10 @@ func (s *Stack) java(p Part, class, conf string, heap ...string) (command, error
 	}
 	confPath := filepath.Join(home, "server.conf")
 	if err := os.WriteFile(confPath, []byte(conf), 0o644); err != nil {
+		return command{}, fmt.Errorf("write its configuration: %w", err)
+	}
+	logging := filepath.Join(home, "logback.xml")
+	if err := os.WriteFile(logging, []byte(logbackXML), 0o644); err != nil {
 		return command{}, fmt.Errorf("write its configuration: %w", err)
 	}
 	java, err := findJava()
@@ -117,7 +132,8 @@ func (s *Stack) java(p Part, class, conf string, heap ...string) (command, error
 		return command{}, err
 	}
 	args := append(heap, javaOpens...)
-	args = append(args, "-Drocketmq.home.dir="+home, "-Duser.home="+home, "-Djava.io.tmpdir="+os.TempDir(), "-Djava.net.preferIPv4Stack=true",
+	args = append(args, "-Drocketmq.home.dir="+home, "-Duser.home="+home, "-Djava.io.tmpdir="+os.TempDir(),
+		"-Djava.net.preferIPv4Stack=true", "-Drmq.logback.configurationFile="+logging,
 		"-cp", filepath.Join(servers, "rocketmq", "*"), class, "-c", confPath)
 	return command{path: java, args: args, env: plainEnv(home), dir: home, log: logPath(s.Dir, p), stop: stopSignal(p)}, nil
 }

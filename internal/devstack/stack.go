@@ -87,7 +87,7 @@ func Attach(dir string) (*Stack, error) {
 		Info: r.Info, record: r, ended: map[Part]<-chan struct{}{},
 		opts: Options{
 			Root: r.Root, Dir: r.Dir, Parts: r.Parts, Ports: r.Ports, Background: r.Background, Unsafe: r.Unsafe,
-			ReadyWithin: 2 * time.Minute,
+			ReadyWithin: readyWithin,
 		},
 	}
 	if r.Background {
