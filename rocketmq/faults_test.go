@@ -220,7 +220,7 @@ func TestAKilledBrokerLosesNothingAcknowledged(t *testing.T) {
 	stack := devstacktest.Private(t, devstack.NameServer, devstack.Broker)
 	c := open(t, rocketmq.Config{NameServers: []string{stack.Info.NameServer}, SendTimeout: shortSend})
 	q := create(t, c, 1)[0]
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 
 	acked := 0
@@ -241,7 +241,7 @@ func TestAKilledBrokerLosesNothingAcknowledged(t *testing.T) {
 	require.Eventually(t, func() bool { // a restarted broker takes a moment until it accepts messages
 		_, err := c.Send(ctx, q, batch("x", acked, 1))
 		return err == nil
-	}, 30*time.Second, 100*time.Millisecond)
+	}, time.Minute, 100*time.Millisecond)
 	got := bodies(t, c, q, acked+1)
 	for i, m := range batch("x", 0, acked) {
 		require.Equal(t, string(m.Body), got[i])
