@@ -114,14 +114,13 @@ func (d *decoder) scalarText(n *node) (connector.Value, error) {
 // textConverter writes the text of scalars as it is, and JSON where a value has parts. The schema does not travel: what
 // it reads back is a string, unless a schema is at hand. It has no form for null.
 type textConverter struct {
-	key   bool
 	plans plans
 	text  *connector.Schema
 	d     decoder
 }
 
-func newText(isKey bool) *textConverter {
-	return &textConverter{key: isKey, plans: plans{limit: plainSchemas}, text: connector.Of(connector.String)}
+func newText() *textConverter {
+	return &textConverter{plans: plans{limit: plainSchemas}, text: connector.Of(connector.String)}
 }
 
 // plainSchemas bounds the schemas that a text converter keeps prepared.
@@ -148,9 +147,6 @@ func (c *textConverter) Encode(dst []byte, datum connector.Datum) ([]byte, error
 }
 
 func (c *textConverter) Decode(data []byte, s *connector.Schema) (connector.Datum, error) {
-	if len(data) == 0 && c.key {
-		return connector.Datum{}, nil
-	}
 	if s == nil {
 		v, err := textValue(data)
 		return datumOf(c.text, v, err)
@@ -169,12 +165,11 @@ var errNullText = errors.New("null has no form under this converter: use json")
 // rawConverter hands bytes and strings through. The schema does not travel: what it reads back is bytes, unless a schema
 // is at hand. It has no form for null.
 type rawConverter struct {
-	key   bool
 	bytes *connector.Schema
 }
 
-func newRaw(isKey bool) *rawConverter {
-	return &rawConverter{key: isKey, bytes: connector.Of(connector.Bytes)}
+func newRaw() *rawConverter {
+	return &rawConverter{bytes: connector.Of(connector.Bytes)}
 }
 
 func (c *rawConverter) ByReference() bool { return false }
@@ -195,8 +190,6 @@ func (c *rawConverter) Encode(dst []byte, datum connector.Datum) ([]byte, error)
 
 func (c *rawConverter) Decode(data []byte, s *connector.Schema) (connector.Datum, error) {
 	switch {
-	case len(data) == 0 && c.key:
-		return connector.Datum{}, nil
 	case s == nil:
 		return connector.Datum{Schema: c.bytes, Value: connector.BytesValue(data)}, nil
 	case s.Type == connector.Bytes:

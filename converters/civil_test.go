@@ -23,11 +23,11 @@ func TestDatesAgreeWithTheStandardLibrary(t *testing.T) {
 		back, rest, ok := parseDate(text)
 		require.True(t, ok && len(rest) == 0 && back == day, "%s", text)
 	}
-	for day := int64(-800_000); day < 800_000; day += 7 {
+	for day := int64(-800_000); day < 800_000; day += 61 {
 		check(day)
 	}
 	r := rand.New(rand.NewPCG(1, 1))
-	for range 20_000 {
+	for range 5_000 {
 		check(minDay + r.Int64N(maxDay-minDay+1))
 	}
 	check(minDay)

@@ -16,7 +16,7 @@ type Converter interface {
 	// Decode reads all of data. The datum shares data's memory, which nobody may change afterwards. s is the schema that
 	// travelled with the message, and the datum has that pointer; with nil the converter says itself what schema the value
 	// has, giving equal pointers for equal schemas as long as its bounded cache holds them.
-	// A key without bytes is an absent datum.
+	// No bytes are an absent datum to a json key, which never writes none; string and bytes take them as an empty value.
 	Decode(data []byte, s *connector.Schema) (connector.Datum, error)
 	// ByReference reports whether the schema must travel beside the bytes, as a fingerprint.
 	ByReference() bool
@@ -69,12 +69,12 @@ func New(name string, options map[string]string, isKey bool) (Converter, error) 
 		if err := schemaless(options, key); err != nil {
 			return nil, err
 		}
-		return newText(isKey), nil
+		return newText(), nil
 	case Bytes:
 		if err := schemaless(options, key); err != nil {
 			return nil, err
 		}
-		return newRaw(isKey), nil
+		return newRaw(), nil
 	}
 	return nil, connector.ConfigErrors{{Field: key, Value: name, Reason: "must be json, string or bytes"}}
 }

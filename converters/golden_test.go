@@ -110,7 +110,7 @@ func TestAbsentDatumsHaveNoBytes(t *testing.T) {
 		require.Equal(t, "x", string(text))
 		datum, err := newConverter(t, f.name, f.options, true).Decode(nil, nil)
 		require.NoError(t, err)
-		require.False(t, datum.Present(), "a key without bytes is absent")
+		require.Equal(t, f.name == "string" || f.name == "bytes", datum.Present(), "only those have values without bytes")
 	}
 }
 
