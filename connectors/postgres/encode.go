@@ -65,7 +65,7 @@ func encoder(s *connector.Schema, c *column) encode {
 	}
 	switch c.base {
 	case oidInt2, oidInt4, oidInt8, oidFloat8, oidNumeric:
-		return numberEncoder(s.Type, c.base)
+		return numberEncoder(s.Type, c)
 	case oidFloat4:
 		if s.Type == connector.Float32 {
 			return encodeFloat4
@@ -109,10 +109,10 @@ func momentEncoder(t connector.Type, c *column) encode {
 	return nil
 }
 
-func numberEncoder(t connector.Type, oid uint32) encode {
+func numberEncoder(t connector.Type, c *column) encode {
 	switch t {
 	case connector.Int8, connector.Int16, connector.Int32, connector.Int64:
-		switch oid {
+		switch c.base {
 		case oidInt2:
 			return encodeInt2
 		case oidInt4:
@@ -124,12 +124,12 @@ func numberEncoder(t connector.Type, oid uint32) encode {
 		}
 		return encodeIntAsNumeric
 	case connector.Float32, connector.Float64:
-		if oid == oidFloat8 {
+		if c.base == oidFloat8 {
 			return encodeFloat8
 		}
 	case connector.Decimal:
-		if oid == oidNumeric {
-			return func(dst []byte, v connector.Value) ([]byte, error) { return appendNumeric(dst, v.Text()) }
+		if c.base == oidNumeric {
+			return decimalEncoder(c.typ)
 		}
 	}
 	return nil

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -49,6 +48,12 @@ func (g *target) text(sql string, args ...any) string {
 		return ""
 	}
 	return *out
+}
+
+func (g *target) scalar(sql string) (text string) {
+	g.t.Helper()
+	require.NoError(g.t, g.conn.QueryRow(g.t.Context(), sql).Scan(&text))
+	return text
 }
 
 func (g *target) count(sql string) (n int) {
@@ -112,14 +117,6 @@ func gone(id int, name string) connector.Record {
 func write(t testing.TB, s connector.Sink, b connector.Batch) {
 	t.Helper()
 	require.NoError(t, s.Write(t.Context(), b))
-}
-
-func merged(maps_ ...connector.Position) connector.Position {
-	out := connector.Position{}
-	for _, m := range maps_ {
-		maps.Copy(out, m)
-	}
-	return out
 }
 
 // flights is the shape of the New York flights table.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/gantry-connect/gantry/connector"
 )
@@ -17,6 +18,20 @@ const (
 func encodeIntAsNumeric(dst []byte, v connector.Value) ([]byte, error) {
 	var digits [20]byte
 	return appendNumeric(dst, string(strconv.AppendInt(digits[:0], v.Int(), 10)))
+}
+
+// decimalEncoder refuses digits that the column would round away.
+func decimalEncoder(typ string) encode {
+	_, scale, limited := numericLimits(typ)
+	return func(dst []byte, v connector.Value) ([]byte, error) {
+		text := v.Text()
+		if point := strings.IndexByte(text, '.'); limited && point >= 0 && len(text)-point-1 > scale {
+			if fraction := strings.TrimRight(text[point+1:], "0"); len(fraction) > max(scale, 0) {
+				return dst, fmt.Errorf("the decimal %s has more digits after the point than %s keeps", text, typ)
+			}
+		}
+		return appendNumeric(dst, text)
+	}
 }
 
 // appendNumeric appends plain decimal digits as a binary numeric: the number of base-10000 digits, the weight of the

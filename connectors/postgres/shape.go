@@ -152,8 +152,10 @@ func newShape(t *table, fields []field, key, row *connector.Schema, p purpose, s
 	case forUpsert:
 		s.finish = s.upsert(names)
 	case forUpdate:
+		s.copyTo = s.joining() + s.copyTo
 		s.finish = s.update()
 	case forDelete:
+		s.copyTo = s.joining() + s.copyTo
 		s.finish = fmt.Sprintf("delete from %s as t using pg_temp.%s as s where %s", t.name, stage, s.match())
 	}
 	return s
@@ -165,6 +167,20 @@ func (s *shape) createStage() string {
 		columns[i] = quote(c.name) + " " + c.typ
 	}
 	return fmt.Sprintf("create temporary table if not exists %s (%s) on commit delete rows", s.stage, strings.Join(columns, ", "))
+}
+
+// joining makes the planner look each staged key up in the index, if there is one. It knows nothing of how few rows a
+// staging table has and would rather read the whole target for each batch.
+func (s *shape) joining() string {
+	var names []string
+	for _, i := range s.pk {
+		names = append(names, s.columns[i].name)
+	}
+	others := "on"
+	if s.table.hasUnique(names) {
+		others = "off"
+	}
+	return fmt.Sprintf("set local enable_hashjoin = %s; set local enable_mergejoin = %s; ", others, others)
 }
 
 func (s *shape) upsert(names string) string {
