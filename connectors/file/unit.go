@@ -289,9 +289,13 @@ func (u *unit) atEnd() bool {
 // finish tells that the unit has been read to its end, so that no later start reads it again to find out.
 func (u *unit) finish() (connector.Batch, error) {
 	u.finished = true
+	before := u.told
 	u.next()
 	u.told.Size = u.size
 	u.told.Done = !u.rotated.IsZero()
+	if u.told == before {
+		return connector.Batch{}, io.EOF
+	}
 	return connector.Batch{Next: connector.Position{u.partition: u.told.offset()}}, nil
 }
 
