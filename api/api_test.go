@@ -169,6 +169,8 @@ func TestBadRequestsSayWhatIsWrong(t *testing.T) {
 		{"misspelt key", `{"name":"x","config":{"connector.class":"TestSource","topic":"t","file":"f","task.max":"1"}}`, `did you mean \"tasks.max\"?`},
 		{"open password", `{"name":"x","config":{"connector.class":"TestSource","topic":"t","file":"f","password":"hunter2"}}`, "holds a secret in clear"},
 		{"password in URL", `{"name":"x","config":{"connector.class":"TestSink","topics":"t","url":"postgres://u:hunter2@h/d"}}`, "holds a password in clear"},
+		{"unknown converter", `{"name":"x","config":{"connector.class":"TestSink","topics":"t","url":"u","value.converter":"avro"}}`, `value.converter = \"avro\"`},
+		{"unknown converter option", `{"name":"x","config":{"connector.class":"TestSink","topics":"t","url":"u","value.converter.schema.enable":"true"}}`, "value.converter.schema.enable"},
 		{"initial state", `{"name":"x","initial_state":"asleep","config":` + source + `}`, "must be RUNNING, PAUSED or STOPPED"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

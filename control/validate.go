@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/gantry-connect/gantry/connector"
+	"github.com/gantry-connect/gantry/converters"
 	"github.com/gantry-connect/gantry/pipeline"
 )
 
@@ -59,6 +60,7 @@ func (s *Service) problems(config map[string]string) (connector.Plugin, connecto
 	defs := definitions(plugin)
 	problems := append(unknownKeys(config, defs), openSecrets(config, defs)...)
 	found := append(asProblems(checkFramework(plugin.Kind, config)), asProblems(plugin.Check(config))...)
+	found = append(found, converterProblems(config)...)
 	for _, p := range found {
 		// A reference has its value only on the worker: what it stands for is checked when a task starts.
 		if !reference.MatchString(config[p.Field]) {
@@ -71,6 +73,26 @@ func (s *Service) problems(config map[string]string) (connector.Plugin, connecto
 	}
 	sort.SliceStable(problems, func(i, j int) bool { return order[problems[i].Field] < order[problems[j].Field] })
 	return plugin, problems
+}
+
+// converterProblems tries to make the converters that the config names.
+func converterProblems(config map[string]string) connector.ConfigErrors {
+	var problems connector.ConfigErrors
+	for _, which := range []string{"key.converter", "value.converter"} {
+		name := config[which]
+		if name == "" {
+			name = converters.JSON
+		}
+		options := map[string]string{}
+		for k, v := range config {
+			if option, ok := strings.CutPrefix(k, which+"."); ok {
+				options[option] = v
+			}
+		}
+		_, err := converters.New(name, options, which == "key.converter")
+		problems = append(problems, asProblems(err)...)
+	}
+	return problems
 }
 
 func asProblems(err error) connector.ConfigErrors {
