@@ -92,13 +92,15 @@ const judgeStatement = `
 		from asked a join gantry.tasks t using (uid, task)
 		order by t.uid, t.task for update of t skip locked),
 	free as (
-		select p.uid, p.partition
+		select x.uid, x.task
 		from parts x join gantry.positions p using (uid, partition)
 		order by p.uid, p.partition for no key update of p skip locked),
-	blocked as (
-		select x.uid, x.task
-		from parts x join gantry.positions p using (uid, partition) left join free f using (uid, partition)
-		where f.uid is null),
+	blocked as materialized ( -- counted, because a join of the two sides could take time in square
+		select uid, task from (
+			select x.uid, x.task, 1 as present, 0 as had from parts x join gantry.positions p using (uid, partition)
+			union all
+			select uid, task, 0, 1 from free) as n
+		group by uid, task having sum(present) > sum(had)),
 	moved as (
 		update gantry.tasks t
 		set round = @round, commit_seq = a.seq, records = t.records + a.records, bytes = t.bytes + a.bytes,

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	reconnectFirst = 50 * time.Millisecond
+	reconnectFirst = 10 * time.Millisecond
 	reconnectMost  = 500 * time.Millisecond // well below a lease, so that an outage of a second costs no lease
 	connectWithin  = 2 * time.Second
 )
