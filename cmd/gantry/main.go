@@ -32,7 +32,9 @@ func newRootCommand() *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.AddCommand(
-		newDevCommand(),
+		newServerCommand(), newWorkerCommand(), newAPICommand(),
+		newMigrateCommand(), newConfigCommand(), newOpenAPICommand(),
+		newDemoCommand(), newDevCommand(),
 	)
 	return root
 }

@@ -68,12 +68,17 @@ type loaded struct {
 	origins map[string]string
 }
 
-// loadSettings reads file, environment and flags, the later ones winning, and checks every value.
-func loadSettings(cmd *cobra.Command) (*loaded, error) {
+func defaultSettings() *loaded {
 	l := &loaded{values: map[string]string{}, origins: map[string]string{}}
 	for _, s := range settings {
 		l.values[s.key], l.origins[s.key] = s.fallback, "default"
 	}
+	return l
+}
+
+// loadSettings reads file, environment and flags, the later ones winning, and checks every value.
+func loadSettings(cmd *cobra.Command) (*loaded, error) {
+	l := defaultSettings()
 	if err := l.fromFile(cmd); err != nil {
 		return nil, err
 	}

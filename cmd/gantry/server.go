@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gantry-connect/gantry/activities"
+	"github.com/gantry-connect/gantry/api"
+	"github.com/gantry-connect/gantry/control"
+	"github.com/gantry-connect/gantry/internal/failpoint"
+	"github.com/gantry-connect/gantry/workers"
+)
+
+// lastRequests is how long requests under way may take when the API stops.
+const lastRequests = 5 * time.Second
+
+// newWorkerCommand runs tasks.
+func newWorkerCommand() *cobra.Command {
+	return serverCommand("worker", "Run a worker: connectors and their tasks",
+		"Run a worker. Workers are equal, share the load, and may come and go at any time. SIGTERM hands all tasks over.", runWorker)
+}
+
+// newAPICommand serves REST.
+func newAPICommand() *cobra.Command {
+	return serverCommand("api", "Serve the REST API",
+		"Serve the REST API, by default on http://127.0.0.1:8083, with its documentation under /docs/.", runAPI)
+}
+
+// newServerCommand is both in one process.
+func newServerCommand() *cobra.Command {
+	return serverCommand("server", "Run a worker and the REST API in one process", "", runBoth)
+}
+
+func serverCommand(name, short, long string, run func(ctx context.Context, p *parts) error) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: name, Short: short, Long: long, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			settings, err := loadSettings(cmd)
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), settings, settings.logger(cmd.ErrOrStderr()), run)
+		},
+	}
+	addSettings(cmd)
+	return cmd
+}
+
+// serve opens the parts, runs on them until ctx ends, and closes them.
+func serve(ctx context.Context, settings *loaded, log *slog.Logger, run func(ctx context.Context, p *parts) error) error {
+	p, err := openParts(ctx, settings, log)
+	if err != nil {
+		return err
+	}
+	return errors.Join(run(ctx, p), p.close())
+}
+
+func runBoth(ctx context.Context, p *parts) error {
+	g, ctx := errgroup.WithContext(ctx) // owns both
+	g.Go(func() error { return runWorker(ctx, p) })
+	g.Go(func() error { return runAPI(ctx, p) })
+	return g.Wait()
+}
+
+func runWorker(ctx context.Context, p *parts) error {
+	points, err := failpoint.FromEnv()
+	if err != nil {
+		return err
+	}
+	s := p.settings
+	return workers.Run(ctx, workers.Config{
+		ID: s.get("worker.id"), Group: s.get("worker.group"), Capacity: s.number("worker.capacity"),
+		Namespace: s.get("temporal.namespace"), Activities: activities.Config{Failpoints: points}, Logger: p.log,
+	}, workers.Deps{Temporal: p.temporal, Catalog: p.catalog, RocketMQ: p.rocketmq, Plugins: plugins})
+}
+
+func runAPI(ctx context.Context, p *parts) error {
+	if err := p.settings.checkExposure(); err != nil {
+		return err
+	}
+	environment, err := p.catalog.BindEnvironment(ctx, p.settings.get("temporal.namespace"))
+	if err != nil {
+		return err
+	}
+	service := control.New(control.Options{Connectors: p.catalog, Progress: p.catalog, Plugins: plugins,
+		Notifier: control.Temporal{Client: p.temporal}, Environment: environment, Version: version(), Logger: p.log})
+	address := p.settings.get("api.listen")
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("listen on %s (api.listen): %w", address, err)
+	}
+	server := &http.Server{Handler: api.New(service, p.log), ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute}
+	p.log.Info("the API listens", "address", listener.Addr().String())
+	g, gctx := errgroup.WithContext(ctx) // owns the server
+	g.Go(func() error {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serve the API: %w", err)
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-gctx.Done()
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastRequests)
+		defer cancel()
+		return server.Shutdown(stop)
+	})
+	return g.Wait()
+}
