@@ -12,6 +12,7 @@ import (
 // staged is a message on its way to its lane.
 type staged struct {
 	msg  Message
+	size int
 	lane *lane
 	rec  int // index of its record; -1 for one that could not be read
 }
@@ -95,7 +96,7 @@ func (s *Source) encode(ctx context.Context, p *parcel, b batchRead, found *foun
 				continue
 			}
 		}
-		msg, hashed, err := s.maker.message(ctx, p, rec)
+		msg, size, hashed, err := s.maker.message(ctx, p, rec)
 		var bad *stageError
 		if errors.As(err, &bad) {
 			if out, err = s.give(ctx, p, out, i, b.Next, rec, bad); err != nil {
@@ -121,7 +122,7 @@ func (s *Source) encode(ctx context.Context, p *parcel, b batchRead, found *foun
 			n = int(hash % uint64(len(lanes)))
 			s.warnTruncate(rec, len(lanes))
 		}
-		out = append(out, staged{msg, lanes[n], i})
+		out = append(out, staged{msg, size, lanes[n], i})
 	}
 	return out, nil
 }
@@ -161,7 +162,8 @@ func (s *Source) give(ctx context.Context, p *parcel, out []staged, index int, n
 		return nil, err
 	}
 	s.progress.deadLetters.Add(1)
-	return append(out, staged{s.errors.letter(&c, p), lanes[queueFor(c.partition, len(lanes))], index}), nil
+	msg := s.errors.letter(&c, p)
+	return append(out, staged{msg, msg.size(), lanes[queueFor(c.partition, len(lanes))], index}), nil
 }
 
 // describe names a position's first partition; a batch whose record could not be read moves one.
@@ -212,7 +214,7 @@ func (s *Source) release(p *parcel) {
 func (s *Source) dispatch(ctx context.Context, g *group, p *parcel, b batchRead, out []staged) error {
 	size := volume{records: int64(len(out))}
 	for i := range out {
-		size.bytes += int64(out[i].msg.size())
+		size.bytes += int64(out[i].size)
 	}
 	if err := s.mark.reserve(ctx, size); err != nil {
 		return err
@@ -235,20 +237,18 @@ func (s *Source) dispatch(ctx context.Context, g *group, p *parcel, b batchRead,
 
 // hand gives a chunk to its lane in pieces that can be sent at once.
 func (s *Source) hand(ctx context.Context, c laneChunk, seq uint64) error {
-	for msgs := c.msgs; len(msgs) > 0; {
-		n, bytes := 0, 0
-		for n < len(msgs) && n < s.maxRecords {
-			if bytes += msgs[n].size(); bytes > s.maxBytes && n > 0 {
-				break
-			}
-			n++
+	for from := 0; from < len(c.msgs); {
+		to, bytes := from+1, c.sizes[from]
+		for to < len(c.msgs) && to-from < s.maxRecords && bytes+c.sizes[to] <= s.maxBytes {
+			bytes += c.sizes[to]
+			to++
 		}
 		select {
-		case c.lane.in <- chunk{seq: seq, term: c.term, msgs: msgs[:n:n]}:
+		case c.lane.in <- chunk{seq: seq, term: c.term, msgs: c.msgs[from:to:to], bytes: bytes}:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		msgs = msgs[n:]
+		from = to
 	}
 	return nil
 }
@@ -284,11 +284,13 @@ type laneChunk struct {
 	term    uint32
 	msgs    []Message
 	records []int // index of each message's record
+	sizes   []int
 }
 
 // byLane groups staged messages by lane, in order. The messages live in the parcel.
 func (p *parcel) byLane(out []staged) []laneChunk {
-	p.chunks, p.msgs, p.records = p.chunks[:0], slices.Grow(p.msgs[:0], len(out)), slices.Grow(p.records[:0], len(out))
+	p.chunks, p.msgs = p.chunks[:0], slices.Grow(p.msgs[:0], len(out))[:len(out)]
+	p.records, p.sizes = slices.Grow(p.records[:0], len(out))[:len(out)], slices.Grow(p.sizes[:0], len(out))[:len(out)]
 	for i := range out {
 		c := p.chunkOf(out[i].lane)
 		c.count++
@@ -299,15 +301,16 @@ func (p *parcel) byLane(out []staged) []laneChunk {
 		c.start, start = start, start+c.count
 		c.count = 0
 	}
-	p.msgs, p.records = p.msgs[:len(out)], p.records[:len(out)]
 	for i := range out {
 		c := p.chunkOf(out[i].lane)
-		p.msgs[c.start+c.count], p.records[c.start+c.count] = out[i].msg, out[i].rec
+		at := c.start + c.count
+		p.msgs[at], p.records[at], p.sizes[at] = out[i].msg, out[i].rec, out[i].size
 		c.count++
 	}
 	chunks := make([]laneChunk, len(p.chunks))
 	for i, c := range p.chunks {
-		chunks[i] = laneChunk{lane: c.lane, msgs: p.msgs[c.start : c.start+c.count], records: p.records[c.start : c.start+c.count]}
+		from, to := c.start, c.start+c.count
+		chunks[i] = laneChunk{lane: c.lane, msgs: p.msgs[from:to], records: p.records[from:to], sizes: p.sizes[from:to]}
 	}
 	return chunks
 }

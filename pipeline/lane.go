@@ -68,9 +68,10 @@ const (
 
 // chunk is messages of one source batch for one lane.
 type chunk struct {
-	seq  uint64
-	term uint32 // of their stamps
-	msgs []Message
+	seq   uint64
+	term  uint32 // of their stamps
+	msgs  []Message
+	bytes int
 }
 
 // span is a run of messages in a queue that one position covers.
@@ -114,7 +115,7 @@ func (l *lane) run(ctx context.Context) error {
 // that does not fit any more stays as the first of the next batch.
 func (l *lane) gather() {
 	l.buffer = append(l.buffer[:0], l.chunks[0].msgs...)
-	bytes := sizeOf(l.buffer)
+	bytes := l.chunks[0].bytes
 	defer func() { l.batch = l.buffer }()
 	for {
 		select {
@@ -123,7 +124,7 @@ func (l *lane) gather() {
 				return
 			}
 			l.chunks = append(l.chunks, c)
-			bytes += sizeOf(c.msgs)
+			bytes += c.bytes
 			if len(l.buffer)+len(c.msgs) > l.maxRecords || bytes > l.maxBytes {
 				return
 			}
@@ -132,13 +133,6 @@ func (l *lane) gather() {
 			return
 		}
 	}
-}
-
-func sizeOf(msgs []Message) (bytes int) {
-	for i := range msgs {
-		bytes += msgs[i].size()
-	}
-	return bytes
 }
 
 // send stores the batch, whatever it takes. Nothing is sent a second time unless it certainly was not stored, or a fence and

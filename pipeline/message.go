@@ -82,7 +82,8 @@ type parcel struct {
 	props []Property
 
 	msgs    []Message // grouped by lane
-	records []int
+	records []int     // their records' indexes
+	sizes   []int
 	chunks  []share
 }
 
@@ -103,29 +104,30 @@ func (p *parcel) add(name, value string) {
 	p.props = append(p.props, Property{Name: name, Value: value})
 }
 
-// message makes the message of a record, with room for the stamp in its first property. hashed is the text that chooses the
-// queue, empty for records without a key. A *stageError says that the record is bad; other errors are the catalog's.
-func (m *messageMaker) message(ctx context.Context, p *parcel, rec *connector.Record) (msg Message, hashed string, err error) {
+// message makes the message of a record, with room for the stamp in its first property. size is Message.size with the stamp;
+// hashed is the text that chooses the queue, empty for records without a key. A *stageError says that the record is bad; other errors are the catalog's.
+func (m *messageMaker) message(ctx context.Context, p *parcel, rec *connector.Record) (msg Message, size int, hashed string, err error) {
 	firstProp, firstBody := len(p.props), len(p.body)
 	p.add(stampProperty, "")
 	if msg.Key, hashed, err = m.addKey(ctx, p, rec); err != nil {
-		return Message{}, "", err
+		return Message{}, 0, "", err
 	}
 	if err := m.addBody(ctx, p, rec); err != nil {
-		return Message{}, "", err
+		return Message{}, 0, "", err
 	}
 	if err := addNotes(p, rec); err != nil {
-		return Message{}, "", err
+		return Message{}, 0, "", err
 	}
 	msg.Body = p.body[firstBody:len(p.body):len(p.body)]
 	msg.Properties = p.props[firstProp:len(p.props):len(p.props)]
-	if size := msg.size(); size > m.maxBytes {
-		return Message{}, "", &stageError{stageSend, fmt.Errorf("the message takes %d bytes, the limit is %d: %w", size, m.maxBytes, errTooLarge)}
+	size = msg.size()
+	if size > m.maxBytes {
+		return Message{}, 0, "", &stageError{stageSend, fmt.Errorf("the message takes %d bytes, the limit is %d: %w", size, m.maxBytes, errTooLarge)}
 	}
-	if msg.propertiesSize() > maxPropertyBytes {
-		return Message{}, "", &stageError{stageSend, fmt.Errorf("key and headers take more than %d bytes: %w", maxPropertyBytes, errTooLarge)}
+	if properties := size - messageOverhead - len(msg.Body); properties > maxPropertyBytes {
+		return Message{}, 0, "", &stageError{stageSend, fmt.Errorf("key and headers take %d bytes, the limit is %d: %w", properties, maxPropertyBytes, errTooLarge)}
 	}
-	return msg, hashed, nil
+	return msg, size, hashed, nil
 }
 
 const (

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"strings"
 )
 
 // readers is what a reader of one queue knows of its writers. Readers' rule: a message below the highest (epoch, term) seen
@@ -98,6 +99,9 @@ func parseReaders(text string) (readers, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err != nil {
 		return readers{}, fmt.Errorf("writers %q: %w", text, err)
+	}
+	if strings.ContainsAny(text, "\r\n") { // base64 passes over line ends
+		return readers{}, fmt.Errorf("writers %q: more than one line", text)
 	}
 	var r readers
 	for v := (varints{b: raw}); len(v.b) > 0; {

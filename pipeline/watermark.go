@@ -132,12 +132,12 @@ func (w *watermark) wake() {
 }
 
 // due reports whether to commit before the interval is over: a quarter of the window is covered but not committed, or
-// sending waits for a commit.
+// sending waits for a commit because all that was sent is acknowledged.
 func (w *watermark) due() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	c := w.covered.size
-	return 4*c.records >= w.maxRecords || 4*c.bytes >= w.maxBytes || (w.space != nil && w.covered.position != nil)
+	return 4*c.records >= w.maxRecords || 4*c.bytes >= w.maxBytes || (w.space != nil && w.covered.position != nil && len(w.batches) == 0)
 }
 
 // take hands over what is covered since the last take; position is nil if that is nothing.
