@@ -230,20 +230,16 @@ func (c *connectorRun) reported(ctx workflow.Context, r TaskReport) {
 
 // become moves to a state and tells whoever watches: search attributes, the Web UI, the catalog.
 func (c *connectorRun) become(ctx workflow.Context, state State, reason string) {
-	c.publish(ctx, state, reason, SetConnectorStatusInput{})
-}
-
-// publish is become, with the state that the tasks get.
-func (c *connectorRun) publish(ctx workflow.Context, state State, reason string, tasks SetConnectorStatusInput) {
-	changed := c.state.State != state || c.state.Reason != reason || len(tasks.Tasks) > 0
-	c.state.State, c.state.Reason = state, clip(reason, reasonMaxBytes)
+	reason = clip(reason, reasonMaxBytes)
+	changed := c.state.State != state || c.state.Reason != reason
+	c.state.State, c.state.Reason = state, reason
 	c.label(ctx)
 	c.show(ctx)
 	if !changed || c.state.UID == 0 {
 		return
 	}
-	tasks.UID, tasks.State, tasks.Reason = c.state.UID, c.state.State, c.state.Reason
-	err := workflow.ExecuteActivity(catalogOptions(ctx, string(state)), ActivitySetConnectorStatus, tasks).Get(ctx, nil)
+	in := SetConnectorStatusInput{UID: c.state.UID, State: state, Reason: reason}
+	err := workflow.ExecuteActivity(catalogOptions(ctx, string(state)), ActivitySetConnectorStatus, in).Get(ctx, nil)
 	if err != nil && ctx.Err() == nil {
 		workflow.GetLogger(ctx).Error("report the connector's state", "connector", c.state.Name, "error", err)
 	}

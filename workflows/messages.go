@@ -113,6 +113,7 @@ type ConnectorState struct {
 	Generation int64   `json:"generation,omitempty"` // of the saved plan
 	RestartSeq int64   `json:"restartSeq,omitempty"` // of the last restart that was obeyed
 	Watched    bool    `json:"watched,omitempty"`    // the connector has a watcher that may ask for a new plan
+	Note       string  `json:"note,omitempty"`       // what the plan lacks
 
 	State   State       `json:"state,omitempty"`
 	Reason  string      `json:"reason,omitempty"`  // why the state is what it is, where that is not plain
@@ -197,7 +198,9 @@ type PlanTasksResult struct {
 	Generation int64         `json:"generation"`
 	Tasks      []PlannedTask `json:"tasks"` // by number
 	Saved      bool          `json:"saved"`
-	Watched    bool          `json:"watched"`
+	Watched    bool          `json:"watched"` // the connector has a watcher
+	// Note says what the plan lacks, such as a topic that does not exist yet.
+	Note string `json:"note,omitempty"`
 }
 
 // SetDesiredInput is a signal that an operator sent.
@@ -231,9 +234,6 @@ type SetConnectorStatusInput struct {
 	UID    int64  `json:"uid"`
 	State  State  `json:"state"`
 	Reason string `json:"reason,omitempty"`
-	// Tasks get TaskState; tasks that run report theirs themselves.
-	Tasks     []int `json:"tasks,omitempty"`
-	TaskState State `json:"taskState,omitempty"`
 }
 
 // WatchConnectorInput names a source connector whose watcher is to run.
@@ -293,7 +293,6 @@ const (
 	ReleaseTurn       Release = "turn over"   // the activity ran for its hour
 	ReleaseWanted     Release = "wanted"      // another attempt waits for the task
 	ReleaseUnwanted   Release = "not desired" // the catalog does not want it to run, or not with this plan
-	ReleaseFinished   Release = "finished"    // the source has no more records and never will
 )
 
 // ReconcileAllResult counts what ReconcileAll did.

@@ -135,7 +135,7 @@ func (c *connectorRun) converge(ctx workflow.Context) error {
 	}
 	c.startMissing(ctx)
 	c.watch(ctx)
-	c.become(ctx, Running, "")
+	c.become(ctx, Running, c.state.Note)
 	return nil
 }
 
@@ -164,7 +164,8 @@ func (c *connectorRun) planAgain(ctx workflow.Context) error {
 		}
 		if result.Saved {
 			c.state.Tasks = merge(c.state.Tasks, result.Tasks)
-			c.state.Revision, c.state.Generation, c.state.Watched = result.Revision, result.Generation, result.Watched
+			c.state.Revision, c.state.Generation = result.Revision, result.Generation
+			c.state.Watched, c.state.Note = result.Watched, result.Note
 			c.show(ctx)
 			return nil
 		}
@@ -271,11 +272,7 @@ func (c *connectorRun) halt(ctx workflow.Context, state State) error {
 	for i := range c.state.Tasks {
 		c.state.Tasks[i].State = state
 	}
-	in := SetConnectorStatusInput{}
-	if c.state.State != state {
-		in.Tasks, in.TaskState = all, state
-	}
-	c.publish(ctx, state, reason, in)
+	c.become(ctx, state, reason)
 	return nil
 }
 

@@ -76,8 +76,8 @@ func (t *taskRun) run(ctx workflow.Context) (TaskResult, error) {
 		}
 		if final(err) {
 			t.become(ctx, Failed, cause(err))
-		} else if pause, forever := t.pause(result, err, workflow.Now(ctx).Sub(began)); pause > 0 || forever {
-			if err := t.rest(ctx, result, pause); err != nil {
+		} else if pause := t.pause(result, err, workflow.Now(ctx).Sub(began)); pause > 0 {
+			if err := t.awaitSignal(ctx, pause); err != nil {
 				return TaskResult{}, temporal.NewCanceledError(TaskResult{Settled: result.Settled})
 			}
 		}
@@ -122,34 +122,19 @@ func (t *taskRun) turn(ctx workflow.Context) (RunTaskResult, error) {
 	return result, err
 }
 
-// pause says how long to wait before the next turn; forever means until a signal comes. Most turns follow at once.
-func (t *taskRun) pause(result RunTaskResult, err error, lasted time.Duration) (d time.Duration, forever bool) {
+// pause says how long to wait before the next turn. Most turns follow at once.
+func (t *taskRun) pause(result RunTaskResult, err error, lasted time.Duration) time.Duration {
 	if lasted >= shortTurn {
 		t.short, t.pauses = 0, 0
 	} else {
 		t.short++
 	}
-	switch {
-	case err == nil && result.Release == ReleaseFinished:
-		return 0, true
-	case err == nil && result.Release == ReleaseUnwanted, t.short >= shortTurns:
-		d = min(time.Second<<min(t.pauses, 10), longestPause)
+	if (err == nil && result.Release == ReleaseUnwanted) || t.short >= shortTurns {
+		d := min(time.Second<<min(t.pauses, 10), longestPause)
 		t.pauses++
-		return d, false
+		return d
 	}
-	return 0, false
-}
-
-// rest waits between two turns.
-func (t *taskRun) rest(ctx workflow.Context, result RunTaskResult, d time.Duration) error {
-	if result.Release == ReleaseFinished {
-		t.state.Reason = "finished: the source will never have more records"
-		t.show(ctx)
-	}
-	err := t.awaitSignal(ctx, d)
-	t.state.Reason = ""
-	t.show(ctx)
-	return err
+	return 0
 }
 
 // awaitSignal returns after a signal, after d (0: never), or with an error when the workflow is cancelled.

@@ -54,22 +54,16 @@ func TestPausesBetweenTurns(t *testing.T) {
 	unwanted := RunTaskResult{Release: ReleaseUnwanted}
 	run := &taskRun{}
 	for range shortTurns - 1 {
-		d, forever := run.pause(released, nil, time.Millisecond)
-		require.Zero(t, d, "a task that was handed over runs again at once")
-		require.False(t, forever)
+		require.Zero(t, run.pause(released, nil, time.Millisecond), "a task that was handed over runs again at once")
 	}
-	d, _ := run.pause(released, nil, time.Millisecond)
-	require.Equal(t, time.Second, d, "one that ends at once again and again does not fill the history")
-	d, _ = run.pause(unwanted, nil, time.Millisecond)
-	require.Equal(t, 2*time.Second, d)
+	require.Equal(t, time.Second, run.pause(released, nil, time.Millisecond),
+		"one that ends at once again and again does not fill the history")
+	require.Equal(t, 2*time.Second, run.pause(unwanted, nil, time.Millisecond))
 	for range 20 {
-		d, _ = run.pause(unwanted, nil, time.Millisecond)
+		run.pause(unwanted, nil, time.Millisecond)
 	}
-	require.Equal(t, longestPause, d)
-	d, _ = run.pause(released, nil, time.Hour)
-	require.Zero(t, d, "a long turn makes good")
-	_, forever := run.pause(RunTaskResult{Release: ReleaseFinished}, nil, time.Hour)
-	require.True(t, forever)
+	require.Equal(t, longestPause, run.pause(unwanted, nil, time.Millisecond))
+	require.Zero(t, run.pause(released, nil, time.Hour), "a long turn makes good")
 }
 
 // Signals of different names have no order once they have arrived; stopping must win over going on.

@@ -1,0 +1,140 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/gantry-connect/gantry/catalog"
+	"github.com/gantry-connect/gantry/workflows"
+)
+
+// LoadConnector reads what the catalog wants of a connector.
+func (a *Activities) LoadConnector(ctx context.Context, in workflows.LoadConnectorInput) (workflows.LoadConnectorResult, error) {
+	conn, err := a.Catalog.Connector(ctx, in.Name)
+	if errors.Is(err, catalog.ErrNotFound) {
+		return workflows.LoadConnectorResult{}, nil
+	}
+	if err != nil {
+		return workflows.LoadConnectorResult{}, err
+	}
+	plan, err := a.Catalog.Plan(ctx, conn.UID)
+	if err != nil {
+		return workflows.LoadConnectorResult{}, err
+	}
+	restarts, err := a.Catalog.Restarts(ctx, conn.UID, in.RestartSeq)
+	if err != nil {
+		return workflows.LoadConnectorResult{}, err
+	}
+	result := workflows.LoadConnectorResult{Found: true, UID: conn.UID, Kind: conn.Kind, Class: conn.Class,
+		Desired: workflows.Desired(conn.Desired), Revision: conn.Revision, Generation: conn.Generation,
+		RestartSeq: conn.RestartSeq}
+	for _, t := range plan {
+		result.Plan = append(result.Plan, workflows.PlannedTask{Number: t.Number, Hash: t.Hash})
+	}
+	for _, r := range restarts {
+		result.Restarts = append(result.Restarts, workflows.Restart{Connector: r.Connector, AllTasks: r.AllTasks,
+			Task: r.Task, OnlyFailed: r.OnlyFailed})
+	}
+	return result, nil
+}
+
+// desiredBy is what a signal wants, by its name.
+var desiredBy = map[string]catalog.State{
+	workflows.SignalPause:  catalog.StatePaused,
+	workflows.SignalResume: catalog.StateRunning,
+	workflows.SignalStop:   catalog.StateStopped,
+	workflows.SignalDelete: catalog.StateDeleted,
+}
+
+// SetDesired writes an operator's signal into the catalog, where REST would have written it. What cannot be done is
+// refused, which is final.
+func (a *Activities) SetDesired(ctx context.Context, in workflows.SetDesiredInput) error {
+	author := in.Verb.Author
+	if author == "" {
+		author = "signal"
+	}
+	var err error
+	if state, ok := desiredBy[in.Signal]; ok {
+		_, err = a.Catalog.SetDesired(ctx, in.Name, state, author)
+	} else if in.Signal == workflows.SignalRestart {
+		err = a.requestRestart(ctx, in.Name, in.Verb, author)
+	} else {
+		err = refused(fmt.Errorf("there is no signal %q", in.Signal))
+	}
+	if errors.Is(err, catalog.ErrNotFound) || errors.Is(err, catalog.ErrDeleting) {
+		return refused(err)
+	}
+	return err
+}
+
+func (a *Activities) requestRestart(ctx context.Context, name string, verb workflows.Verb, author string) error {
+	conn, err := a.Catalog.Connector(ctx, name)
+	if err != nil {
+		return err
+	}
+	if verb.Task != nil {
+		if _, err := a.Catalog.PlannedTask(ctx, conn.UID, *verb.Task); err != nil {
+			return err
+		}
+	}
+	whole := verb.Task == nil
+	_, err = a.Catalog.RequestRestart(ctx, name, catalog.Restart{Connector: whole,
+		AllTasks: whole && (verb.Tasks == nil || *verb.Tasks), Task: verb.Task, OnlyFailed: verb.OnlyFailed}, author)
+	return err
+}
+
+// FinishDelete has the catalog forget a connector, which frees its name.
+func (a *Activities) FinishDelete(ctx context.Context, in workflows.FinishDeleteInput) error {
+	return a.Catalog.Forget(ctx, in.UID)
+}
+
+// SetConnectorStatus stores the state that REST shows, with the worker that says so.
+func (a *Activities) SetConnectorStatus(ctx context.Context, in workflows.SetConnectorStatusInput) error {
+	return a.Catalog.SetConnectorStatus(ctx, in.UID, catalog.ConnectorStatus{State: string(in.State),
+		Worker: a.config.Worker, Trace: in.Reason})
+}
+
+// ReconcileAll asks the workflow of every connector that is not as the catalog wants it to look, and starts those that
+// do not run. It goes on after an error and returns the first one.
+func (a *Activities) ReconcileAll(ctx context.Context) (workflows.ReconcileAllResult, error) {
+	all, err := a.Catalog.Connectors(ctx)
+	if err != nil {
+		return workflows.ReconcileAllResult{}, err
+	}
+	result := workflows.ReconcileAllResult{Connectors: len(all)}
+	var first error
+	for _, conn := range all {
+		asked, err := a.reconcileOne(ctx, conn)
+		if asked {
+			result.Signalled++
+		}
+		if err != nil && first == nil {
+			first = fmt.Errorf("reconcile connector %s: %w", conn.Name, err)
+		}
+	}
+	return result, first
+}
+
+func (a *Activities) reconcileOne(ctx context.Context, conn catalog.Connector) (asked bool, err error) {
+	running, err := a.Starter.Running(ctx, conn.Name)
+	if err != nil {
+		return false, err
+	}
+	status, err := a.Catalog.ConnectorStatus(ctx, conn.UID)
+	if err != nil && !errors.Is(err, catalog.ErrNotFound) {
+		return false, err
+	}
+	if running && asWanted(conn, status) {
+		return false, nil
+	}
+	return true, a.Starter.Reconcile(ctx, conn.Name)
+}
+
+// asWanted reports whether a connector's workflow has done what the catalog wants.
+func asWanted(conn catalog.Connector, status catalog.ConnectorStatus) bool {
+	if conn.Desired == catalog.StateRunning && conn.PlannedRevision != conn.Revision {
+		return false
+	}
+	return status.State == string(conn.Desired)
+}

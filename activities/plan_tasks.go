@@ -1,0 +1,198 @@
+package activities
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/gantry-connect/gantry/catalog"
+	"github.com/gantry-connect/gantry/connector"
+	"github.com/gantry-connect/gantry/pipeline"
+	"github.com/gantry-connect/gantry/workflows"
+)
+
+// PlanTasks divides a connector's work by its newest config. The plan is saved unless it changes or drops a task that is
+// busy: then the workflow has to stop and settle those first, under the plan they run by.
+func (a *Activities) PlanTasks(ctx context.Context, in workflows.PlanTasksInput) (workflows.PlanTasksResult, error) {
+	ctx, stop := beat(ctx, a.config.HeartbeatEvery)
+	defer stop()
+	result, err := a.planTasks(ctx, in)
+	if err != nil {
+		return result, toTemporal(fmt.Errorf("plan the tasks of %s: %w", in.Name, err), failure{})
+	}
+	return result, nil
+}
+
+func (a *Activities) planTasks(ctx context.Context, in workflows.PlanTasksInput) (workflows.PlanTasksResult, error) {
+	conn, err := a.Catalog.ConnectorByUID(ctx, in.UID)
+	if err != nil {
+		return workflows.PlanTasksResult{}, err
+	}
+	plan, note, err := a.plan(ctx, conn)
+	if err != nil {
+		return workflows.PlanTasksResult{}, err
+	}
+	result := workflows.PlanTasksResult{Revision: conn.Revision, Generation: conn.Generation, Watched: true, Note: note,
+		Tasks: make([]workflows.PlannedTask, len(plan))}
+	for i, t := range plan {
+		result.Tasks[i] = workflows.PlannedTask{Number: t.Number, Hash: t.Hash}
+	}
+	for _, busy := range in.Busy {
+		if !slices.Contains(result.Tasks, busy) {
+			return result, nil
+		}
+	}
+	result.Generation, err = a.Catalog.SavePlan(ctx, conn.UID, conn.Revision, plan)
+	result.Saved = err == nil
+	return result, err
+}
+
+// plan makes a plan; note says what it lacks.
+func (a *Activities) plan(ctx context.Context, conn catalog.Connector) (plan []catalog.PlannedTask, note string, err error) {
+	plugin, err := a.Plugins.Find(conn.Class)
+	if err != nil {
+		return nil, "", connector.Permanent(err)
+	}
+	resolved, err := resolve(conn.Config)
+	if err != nil {
+		return nil, "", err
+	}
+	if err := plugin.Check(resolved); err != nil {
+		return nil, "", err
+	}
+	if plugin.Kind == connector.KindSource {
+		plan, err = a.planSource(ctx, conn, plugin, resolved)
+		return plan, "", err
+	}
+	return a.planSink(ctx, conn, resolved)
+}
+
+func (a *Activities) planSource(ctx context.Context, conn catalog.Connector, plugin connector.Plugin, resolved map[string]string) ([]catalog.PlannedTask, error) {
+	c, err := pipeline.ParseSourceConfig(resolved)
+	if err != nil {
+		return nil, err
+	}
+	// The topic exists from now on, so that sinks can be planned; other topics come with their first record.
+	queues := queueMap{a, conn.UID, c.TopicCreate, c.TopicQueues}
+	if _, err := queues.Queues(ctx, c.Topic); err != nil {
+		return nil, err
+	}
+	var configs []map[string]string
+	err = guarded("planning", func() (err error) {
+		configs, err = plugin.TaskConfigs(ctx, resolved, c.TasksMax)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	plan := make([]catalog.PlannedTask, len(configs))
+	for i, config := range configs {
+		plan[i] = catalog.PlannedTask{Number: i, Config: unresolve(config, conn.Config, resolved)}
+		plan[i].Hash = hashOf(conn.Class, plan[i])
+	}
+	return plan, nil
+}
+
+// unresolve puts the references back, so that no secret gets into the catalog: only what the plugin added is new.
+func unresolve(task, raw, resolved map[string]string) map[string]string {
+	config := make(map[string]string, len(task))
+	for key, value := range task {
+		if original, ok := raw[key]; ok && value == resolved[key] {
+			value = original
+		}
+		config[key] = value
+	}
+	return config
+}
+
+// planSink divides the queues of all topics. Topics that do not exist yet are waited for by the watcher.
+func (a *Activities) planSink(ctx context.Context, conn catalog.Connector, resolved map[string]string) (plan []catalog.PlannedTask, note string, err error) {
+	c, err := pipeline.ParseSinkConfig(resolved)
+	if err != nil {
+		return nil, "", err
+	}
+	queues, missing, err := a.sinkQueues(ctx, c.TopicNames())
+	if err != nil {
+		return nil, "", err
+	}
+	if len(missing) > 0 {
+		note = "waiting for topics that do not exist yet: " + strings.Join(missing, ", ")
+	}
+	plan = make([]catalog.PlannedTask, min(c.TasksMax, len(queues)))
+	for i, q := range queues {
+		t := &plan[i%len(plan)]
+		t.Queues = append(t.Queues, q)
+	}
+	for i := range plan {
+		plan[i].Number, plan[i].Config = i, conn.Config
+		plan[i].Hash = hashOf(conn.Class, plan[i])
+	}
+	return plan, note, nil
+}
+
+// sinkQueues are the queues of all topics in a fixed order, and the topics that do not exist.
+func (a *Activities) sinkQueues(ctx context.Context, topics []string) (queues []catalog.Queue, missing []string, err error) {
+	for _, topic := range topics {
+		found, err := a.Topics.Queues(ctx, topic)
+		if errors.Is(err, ErrNoTopic) {
+			missing = append(missing, topic)
+			continue
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("look up the queues of topic %s: %w", topic, err)
+		}
+		queues = append(queues, found...)
+	}
+	slices.SortFunc(queues, func(a, b catalog.Queue) int {
+		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Broker, b.Broker))
+	})
+	return queues, missing, nil
+}
+
+// hashOf changes exactly when the task must start again.
+func hashOf(class string, t catalog.PlannedTask) string {
+	config := make(map[string]string, len(t.Config))
+	for key, value := range t.Config {
+		if key != "tasks.max" { // says nothing to a task
+			config[key] = value
+		}
+	}
+	text, err := json.Marshal([]any{class, config, t.Queues}) // maps are written in key order
+	if err != nil {
+		panic(fmt.Sprintf("hash a task config: %v", err)) // cannot happen: strings and numbers only
+	}
+	sum := sha256.Sum256(text)
+	return base64.RawURLEncoding.EncodeToString(sum[:12])
+}
+
+// beat heartbeats for an activity that has nothing to tell, so that it learns when it is no longer wanted.
+func beat(ctx context.Context, every time.Duration) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				activity.RecordHeartbeat(ctx)
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return ctx, func() {
+		cancel()
+		<-done
+	}
+}

@@ -1,0 +1,117 @@
+package workers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/gantry-connect/gantry/activities"
+	"github.com/gantry-connect/gantry/catalog"
+	"github.com/gantry-connect/gantry/connector"
+	"github.com/gantry-connect/gantry/pipeline"
+	"github.com/gantry-connect/gantry/rocketmq"
+)
+
+// Broker is a RocketMQ client as the copy loop and the activities see it.
+type Broker struct{ Client *rocketmq.Client }
+
+// outgoing is the memory of one send.
+type outgoing struct {
+	messages   []rocketmq.Message
+	properties []rocketmq.Property
+}
+
+var outgoings = sync.Pool{New: func() any { return new(outgoing) }}
+
+// Send implements pipeline.Broker.
+func (b Broker) Send(ctx context.Context, q pipeline.Queue, msgs []pipeline.Message) (int64, error) {
+	o := outgoings.Get().(*outgoing)
+	defer outgoings.Put(o)
+	o.fill(msgs)
+	base, err := b.Client.Send(ctx, rocketmq.Queue(q), o.messages)
+	clear(o.messages) // let go of the bodies
+	clear(o.properties)
+	return base, brokerError(err)
+}
+
+func (o *outgoing) fill(msgs []pipeline.Message) {
+	o.messages, o.properties = o.messages[:0], o.properties[:0]
+	count := 0
+	for i := range msgs {
+		count += len(msgs[i].Properties)
+	}
+	if cap(o.properties) < count {
+		o.properties = make([]rocketmq.Property, 0, count) // must not move while messages point into it
+	}
+	for i := range msgs {
+		m := &msgs[i]
+		from := len(o.properties)
+		for _, p := range m.Properties {
+			o.properties = append(o.properties, rocketmq.Property(p))
+		}
+		o.messages = append(o.messages, rocketmq.Message{Key: m.Key, Tag: m.Tag, Body: m.Body,
+			Properties: o.properties[from:len(o.properties):len(o.properties)]})
+	}
+}
+
+// Pull implements pipeline.Broker.
+func (b Broker) Pull(ctx context.Context, q pipeline.Queue, offset int64, limit int) (pipeline.Pulled, error) {
+	p, err := b.Client.Pull(ctx, rocketmq.Queue(q), offset, limit)
+	if err != nil {
+		return pipeline.Pulled{}, brokerError(err)
+	}
+	pulled := pipeline.Pulled{Next: p.Next, Min: p.Min, Max: p.Max}
+	if len(p.Messages) > 0 {
+		pulled.Messages = make([]pipeline.Received, len(p.Messages))
+	}
+	for i := range p.Messages {
+		m := &p.Messages[i]
+		pulled.Messages[i] = pipeline.Received{Queue: q, Offset: m.Offset, Key: m.Key, Tag: m.Tag, Body: m.Body, Born: m.Born,
+			Properties: pipeline.Properties(m.Properties), Err: m.Err}
+	}
+	return pulled, nil
+}
+
+// Bounds implements pipeline.Broker.
+func (b Broker) Bounds(ctx context.Context, q pipeline.Queue) (minimum, maximum int64, err error) {
+	minimum, maximum, err = b.Client.Bounds(ctx, rocketmq.Queue(q))
+	return minimum, maximum, brokerError(err)
+}
+
+// Queues implements activities.Topics.
+func (b Broker) Queues(ctx context.Context, topic string) ([]catalog.Queue, error) {
+	found, err := b.Client.Queues(ctx, topic)
+	if err != nil {
+		return nil, brokerError(err)
+	}
+	queues := make([]catalog.Queue, len(found))
+	for i, q := range found {
+		queues[i] = catalog.Queue(q)
+	}
+	return queues, nil
+}
+
+// CreateTopic implements activities.Topics.
+func (b Broker) CreateTopic(ctx context.Context, topic string, queues int) error {
+	return brokerError(b.Client.CreateTopic(ctx, rocketmq.Topic{Name: topic, Queues: queues, MessageType: "NORMAL"}))
+}
+
+// brokerError says in the copy loop's terms what an error means.
+func brokerError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, rocketmq.ErrNoTopic):
+		return fmt.Errorf("%w: %w: %w", activities.ErrNoTopic, pipeline.ErrNotStored, err) // it may be created any time
+	case errors.Is(err, rocketmq.ErrOffsetOutOfRange):
+		return fmt.Errorf("%w: %w", pipeline.ErrOffsetOutOfRange, err)
+	case rocketmq.IsPermanent(err):
+		return connector.Permanent(err)
+	case rocketmq.IsUnsure(err):
+		return fmt.Errorf("%w: %w", pipeline.ErrUnsure, err)
+	case rocketmq.IsNotStored(err):
+		return fmt.Errorf("%w: %w", pipeline.ErrNotStored, err)
+	}
+	return err
+}

@@ -1,0 +1,115 @@
+package workers
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"go.temporal.io/sdk/worker"
+)
+
+// slots lets the worker poll for a task only while it has room for one: below its fair share, or below its capacity
+// while a task that is wanted has no owner. A poll that is open already cannot be called back.
+type slots struct {
+	capacity int
+
+	mu       sync.Mutex
+	used     int // permits given, most of them for tasks that run
+	share    int
+	extra    int  // tasks that copy on although Temporal counts them no more
+	unowned  bool // a wanted task has no owner
+	draining bool
+	changed  chan struct{} // closed and replaced when something above changes
+}
+
+func newSlots(capacity int) *slots {
+	return &slots{capacity: capacity, share: capacity, changed: make(chan struct{})}
+}
+
+// update takes over what the catalog says.
+func (s *slots) update(share, extra int, unowned bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.share, s.extra, s.unowned = share, extra, unowned
+	s.wake()
+}
+
+// drain gives no permit any more.
+func (s *slots) drain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.draining = true
+	s.wake()
+}
+
+func (s *slots) wake() {
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+func (s *slots) state() (share int, draining bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.share, s.draining
+}
+
+func (s *slots) hasRoom() bool {
+	return !s.draining && s.used < s.capacity+s.extra && (s.used-s.extra < s.share || s.unowned)
+}
+
+// ReserveSlot waits for room.
+func (s *slots) ReserveSlot(ctx context.Context, _ worker.SlotReservationInfo) (*worker.SlotPermit, error) {
+	for {
+		s.mu.Lock()
+		if s.hasRoom() {
+			s.used++
+			s.mu.Unlock()
+			return &worker.SlotPermit{}, nil
+		}
+		changed := s.changed
+		s.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// TryReserveSlot is for eager tasks, which there are none of.
+func (s *slots) TryReserveSlot(worker.SlotReservationInfo) *worker.SlotPermit { return nil }
+
+// MarkSlotUsed has nothing to do: a permit counts from the moment it is given.
+func (s *slots) MarkSlotUsed(worker.SlotMarkUsedInfo) {}
+
+// ReleaseSlot takes a permit back, used or not.
+func (s *slots) ReleaseSlot(worker.SlotReleaseInfo) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.used--
+	s.wake()
+}
+
+// MaxSlots is the capacity.
+func (s *slots) MaxSlots() int { return s.capacity }
+
+func (s *slots) tuner() (worker.WorkerTuner, error) {
+	one := func() (worker.SlotSupplier, error) { return worker.NewFixedSizeSlotSupplier(1) }
+	options := worker.CompositeTunerOptions{ActivitySlotSupplier: s}
+	for _, supplier := range []*worker.SlotSupplier{&options.WorkflowSlotSupplier, &options.LocalActivitySlotSupplier,
+		&options.NexusSlotSupplier, &options.SessionActivitySlotSupplier} {
+		var err error
+		if *supplier, err = one(); err != nil { // kinds that this worker does not run
+			return nil, fmt.Errorf("make the task worker's slots: %w", err)
+		}
+	}
+	return worker.NewCompositeTuner(options)
+}
+
+// fairShare is how many of the wanted tasks a worker of this capacity should have.
+func fairShare(wanted, capacity, total int) int {
+	if total <= 0 {
+		return capacity
+	}
+	return min(capacity, (wanted*capacity+total-1)/total)
+}

@@ -1,0 +1,88 @@
+package workers_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/gantry-connect/gantry/connector"
+)
+
+// trouble is a source that does what code of others does: it panics, it hangs, it fails.
+type trouble struct {
+	mu   sync.Mutex
+	free chan struct{} // closed at the end of the test: what hangs goes on
+	how  string
+}
+
+func newTrouble() *trouble { return &trouble{free: make(chan struct{})} }
+
+type troubleConfig struct {
+	How string `config:"trouble.how" default:"" doc:"What happens."`
+}
+
+// set overrides trouble.how.
+func (tr *trouble) set(how string) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	tr.how = how
+}
+
+func (tr *trouble) get(c *troubleConfig) string {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	if tr.how != "" {
+		return tr.how
+	}
+	return c.How
+}
+
+func (tr *trouble) plugin() connector.Plugin {
+	return connector.NewSource(connector.SourceSpec[troubleConfig]{Class: "TroubleSource", Version: "1", Doc: "Makes trouble.",
+		Plan: func(_ context.Context, c *troubleConfig, _ int) ([]map[string]string, error) {
+			if tr.get(c) == "refuse plan" {
+				return nil, connector.Permanent(errors.New("there is nothing to read"))
+			}
+			return []map[string]string{{}}, nil
+		},
+		Open: func(_ context.Context, c *troubleConfig, _ connector.Task) (connector.Source, error) {
+			switch tr.get(c) {
+			case "panic in open":
+				panic("no luck")
+			case "hang in open":
+				<-tr.free
+			case "fail in open":
+				return nil, errors.New("the system is down")
+			case "refuse in open":
+				return nil, connector.Permanent(errors.New("the password is wrong"))
+			}
+			return &troubleSource{tr, c, 0}, nil
+		}})
+}
+
+type troubleSource struct {
+	tr *trouble
+	c  *troubleConfig
+	n  uint64
+}
+
+func (s *troubleSource) Read(ctx context.Context, _ int) (connector.Batch, error) {
+	switch s.tr.get(s.c) {
+	case "panic":
+		panic("what now")
+	case "hang":
+		<-s.tr.free
+	}
+	select {
+	case <-time.After(10 * time.Millisecond):
+	case <-ctx.Done():
+		return connector.Batch{}, ctx.Err()
+	}
+	s.n++
+	return connector.Batch{Records: []connector.Record{{After: connector.Datum{Schema: connector.Of(connector.Int64),
+		Value: connector.IntValue(int64(s.n))}, Partition: `{"trouble":0}`, Mark: connector.Mark{Offset: s.n}}},
+		Next: connector.Position{`{"trouble":0}`: `{"n":0}`}}, nil
+}
+
+func (s *troubleSource) Close() error { return nil }
