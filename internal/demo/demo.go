@@ -256,19 +256,22 @@ func freeListen(address string) string {
 	return l.Addr().String()
 }
 
-// unpack writes the tables as plain CSV into dir, each once, and returns their paths by table.
+// unpack makes the tables available as plain CSV, compressed ones once in dir, and returns their paths by table.
 func unpack(from, dir string) (map[string]string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
 	files := make(map[string]string, len(tables))
 	for _, t := range tables {
-		path := filepath.Join(dir, t.name+".csv")
-		files[t.name] = path
-		if _, err := os.Stat(path); err == nil {
+		files[t.name] = filepath.Join(from, t.name+".csv")
+		if _, err := os.Stat(files[t.name]); err == nil {
+			continue
+		}
+		files[t.name] = filepath.Join(dir, t.name+".csv")
+		if _, err := os.Stat(files[t.name]); err == nil {
 			continue // the same file as before: a source knows its files by identity
 		}
-		if err := unpackOne(filepath.Join(from, t.name+".csv.xz"), path); err != nil {
+		if err := unpackOne(filepath.Join(from, t.name+".csv.xz"), files[t.name]); err != nil {
 			return nil, err
 		}
 	}
