@@ -25,16 +25,17 @@ demo: build ## Copy the New York flights through RocketMQ into Postgres, with li
 	@$(GANTRY) demo $(if $(ONCE),--once)
 
 .PHONY: clean-demo
-clean-demo: down ## Delete the data of the local stack, so that the demo starts over
-	@$(GANTRY) dev down --clean
+clean-demo: build ## Stop the demo and delete its data, so that it starts over
+	@$(GANTRY) dev down --dir .cache/demo/stack --clean
+	@rm -rf .cache/demo
 
 .PHONY: prepare
 prepare: build ## Build and fetch the servers into .cache/ (again only what changed)
 	@$(GANTRY) dev prepare
 
 .PHONY: up
-up: build ## Start Postgres, RocketMQ and Temporal in the background
-	@$(GANTRY) dev up --background
+up: build ## Start Postgres, RocketMQ, Temporal and Gantry (worker and API) in the background
+	@$(GANTRY) dev up --parts all,gantry --background
 
 .PHONY: down
 down: build ## Stop what `make up` started

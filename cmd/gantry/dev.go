@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
@@ -22,7 +23,7 @@ func newDevCommand() *cobra.Command {
 	}
 	var flags devFlags
 	cmd.PersistentFlags().StringVar(&flags.dir, "dir", "", "state directory: data, logs, stack.json (default .cache/stack in the checkout)")
-	cmd.PersistentFlags().StringVar(&flags.parts, "parts", "all", "comma-separated: all, postgres, rocketmq (nameserver, broker), temporal, tctl")
+	cmd.PersistentFlags().StringVar(&flags.parts, "parts", "all", "comma-separated: all, postgres, rocketmq (nameserver, broker), temporal, tctl; gantry (worker and API, on top of all)")
 	cmd.AddCommand(newDevPrepareCommand(&flags), newDevUpCommand(&flags), newDevDownCommand(&flags),
 		newDevStatusCommand(&flags), newDevLogsCommand(&flags))
 	return cmd
@@ -38,7 +39,11 @@ func (f *devFlags) options() (devstack.Options, error) {
 	if err != nil {
 		return devstack.Options{}, err
 	}
-	return devstack.Options{Dir: f.dir, Parts: parts}.WithDefaults()
+	binary, err := os.Executable()
+	if err != nil {
+		return devstack.Options{}, err
+	}
+	return devstack.Options{Dir: f.dir, Parts: parts, Binary: binary}.WithDefaults()
 }
 
 func newDevPrepareCommand(flags *devFlags) *cobra.Command {
@@ -189,6 +194,9 @@ func printStack(out io.Writer, stack *devstack.Stack) {
 			state = "ended"
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\n", st.Part, st.Address, state)
+	}
+	if stack.GantryAddress != "" {
+		fmt.Fprintf(table, "API docs\thttp://%s/docs/\t\n", stack.GantryAddress)
 	}
 	if stack.UIURL != "" {
 		fmt.Fprintf(table, "Temporal Web UI\t%s\t\n", stack.UIURL)

@@ -20,6 +20,8 @@ const (
 	Broker     Part = "broker"
 	Temporal   Part = "temporal"
 	Tctl       Part = "tctl"
+	// Gantry is a worker and the API in one process, on top of all other servers; never part of "all".
+	Gantry Part = "gantry"
 )
 
 // Servers returns the parts that run as processes, in the order in which they are started.
@@ -37,9 +39,9 @@ func ParseParts(list string) ([]Part, error) {
 		case "":
 		default:
 			p := Part(word)
-			if p != Tctl && !slices.Contains(Servers(), p) {
-				return nil, fmt.Errorf("unknown part %q: use all, rocketmq, %s, %s, %s, %s or %s",
-					word, Postgres, NameServer, Broker, Temporal, Tctl)
+			if !known(p) {
+				return nil, fmt.Errorf("unknown part %q: use all, rocketmq, %s, %s, %s, %s, %s or %s",
+					word, Postgres, NameServer, Broker, Temporal, Tctl, Gantry)
 			}
 			parts = append(parts, p)
 		}
@@ -56,6 +58,8 @@ type Options struct {
 	Dir string
 	// Parts to prepare and start. Default: all. A broker needs a name server beside it.
 	Parts []Part
+	// Binary is the gantry that the part Gantry runs.
+	Binary string
 	// Ports to listen on; a zero port means any free one.
 	Ports Ports
 	// Background detaches the servers, so that they outlive this process and another one may Attach to them.
@@ -101,12 +105,15 @@ func (o Options) WithDefaults() (Options, error) {
 
 func (o Options) validate() error {
 	for _, p := range o.Parts {
-		if p != Tctl && !slices.Contains(Servers(), p) {
+		if !known(p) {
 			return fmt.Errorf("unknown part %q of the stack", p)
 		}
 	}
 	if o.has(Broker) && !o.has(NameServer) {
 		return errors.New("a broker registers at a name server: add the part nameserver")
+	}
+	if o.has(Gantry) && (o.Binary == "" || !o.has(Postgres) || !o.has(Broker) || !o.has(Temporal)) {
+		return errors.New("the part gantry needs postgres, nameserver, broker and temporal beside it, and a binary")
 	}
 	for name, port := range o.Ports.byName() {
 		if port < 0 || port > 65535 {
@@ -118,6 +125,8 @@ func (o Options) validate() error {
 	}
 	return nil
 }
+
+func known(p Part) bool { return p == Tctl || p == Gantry || slices.Contains(Servers(), p) }
 
 func (o Options) has(p Part) bool { return slices.Contains(o.Parts, p) }
 

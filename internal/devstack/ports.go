@@ -15,17 +15,18 @@ type Ports struct {
 	Broker     int `json:"broker,omitempty"`
 	Temporal   int `json:"temporal,omitempty"`
 	TemporalUI int `json:"ui,omitempty"`
+	Gantry     int `json:"gantry,omitempty"`
 }
 
 // CommonPorts returns the ports that people expect: each server's own default, except for Postgres, which avoids 5432
 // because many machines run one there.
 func CommonPorts() Ports {
-	return Ports{Postgres: 5433, NameServer: 9876, Broker: 10911, Temporal: 7233, TemporalUI: 8233}
+	return Ports{Postgres: 5433, NameServer: 9876, Broker: 10911, Temporal: 7233, TemporalUI: 8233, Gantry: 8083}
 }
 
 // OrFree returns p with those ports set to zero ("any free one") that are taken at present.
 func (p Ports) OrFree() Ports {
-	for _, port := range []*int{&p.Postgres, &p.NameServer, &p.Temporal, &p.TemporalUI} {
+	for _, port := range []*int{&p.Postgres, &p.NameServer, &p.Temporal, &p.TemporalUI, &p.Gantry} {
 		if !portFree(*port) {
 			*port = 0
 		}
@@ -48,13 +49,14 @@ func ParsePorts(s string) (Ports, error) {
 	}
 	names := map[string]*int{
 		"postgres": &p.Postgres, "nameserver": &p.NameServer, "broker": &p.Broker, "temporal": &p.Temporal, "ui": &p.TemporalUI,
+		"gantry": &p.Gantry,
 	}
 	for word := range strings.SplitSeq(s, ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(word), "=")
 		port, known := names[name]
 		n, err := strconv.Atoi(value)
 		if !known || err != nil || n < 1 || n > 65535 {
-			return Ports{}, fmt.Errorf("ports %q: %q is not NAME=PORT with a name of postgres, nameserver, broker, temporal, ui", s, word)
+			return Ports{}, fmt.Errorf("ports %q: %q is not NAME=PORT with a name of postgres, nameserver, broker, temporal, ui, gantry", s, word)
 		}
 		*port = n
 	}
@@ -64,6 +66,7 @@ func ParsePorts(s string) (Ports, error) {
 func (p Ports) byName() map[string]int {
 	return map[string]int{
 		"postgres": p.Postgres, "nameserver": p.NameServer, "broker": p.Broker, "temporal": p.Temporal, "ui": p.TemporalUI,
+		"gantry": p.Gantry,
 	}
 }
 
@@ -82,6 +85,7 @@ func choosePorts(o Options) (Ports, error) {
 		{"broker", &p.Broker, o.has(Broker), brokerPortsFree},
 		{"temporal", &p.Temporal, o.has(Temporal), portFree},
 		{"ui", &p.TemporalUI, o.has(Temporal), portFree},
+		{"gantry", &p.Gantry, o.has(Gantry), portFree},
 	}
 	chosen := map[int]bool{}
 	for _, w := range wants {

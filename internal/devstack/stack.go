@@ -86,7 +86,7 @@ func Attach(dir string) (*Stack, error) {
 	s := &Stack{
 		Info: r.Info, record: r, ended: map[Part]<-chan struct{}{},
 		opts: Options{
-			Root: r.Root, Dir: r.Dir, Parts: r.Parts, Ports: r.Ports, Background: r.Background, Unsafe: r.Unsafe,
+			Root: r.Root, Dir: r.Dir, Parts: r.Parts, Ports: r.Ports, Background: r.Background, Unsafe: r.Unsafe, Binary: r.Binary,
 			ReadyWithin: readyWithin,
 		},
 	}
@@ -124,10 +124,13 @@ func newStack(o Options) (*Stack, error) {
 		info.TemporalAddress, info.TemporalNamespace = loopback(ports.Temporal), TemporalNamespace
 		info.UIURL = "http://" + loopback(ports.TemporalUI)
 	}
+	if o.has(Gantry) {
+		info.GantryAddress = loopback(ports.Gantry)
+	}
 	s := &Stack{
 		Info: info, opts: o, launcher: newLauncher(o.Background), ended: map[Part]<-chan struct{}{},
 		record: &record{
-			Info: info, Root: o.Root, Owner: owner, Background: o.Background, Unsafe: o.Unsafe, Parts: o.Parts, Ports: ports,
+			Info: info, Root: o.Root, Owner: owner, Background: o.Background, Unsafe: o.Unsafe, Binary: o.Binary, Parts: o.Parts, Ports: ports,
 			Processes: map[Part]identity{},
 		},
 	}
@@ -138,6 +141,7 @@ func newStack(o Options) (*Stack, error) {
 func (s *Stack) describe() map[Part]server {
 	all := map[Part]server{
 		Postgres: s.postgres(), NameServer: s.nameServer(), Broker: s.broker(), Temporal: s.temporal(),
+		Gantry: s.gantry(),
 	}
 	maps.DeleteFunc(all, func(p Part, _ server) bool { return !s.opts.has(p) })
 	return all
@@ -160,7 +164,10 @@ func (s *Stack) startAll(ctx context.Context) error {
 			return nil
 		})
 	}
-	return g.Wait()
+	if err := g.Wait(); err != nil || !s.opts.has(Gantry) {
+		return err
+	}
+	return s.startPart(ctx, Gantry) // it needs all the others
 }
 
 func (s *Stack) startPart(ctx context.Context, p Part) error {
@@ -277,9 +284,10 @@ type Status struct {
 func (s *Stack) Status() []Status {
 	addresses := map[Part]string{
 		Postgres: s.PostgresAddress, NameServer: s.NameServer, Broker: s.BrokerAddress, Temporal: s.TemporalAddress,
+		Gantry: s.GantryAddress,
 	}
 	var all []Status
-	for _, p := range Servers() {
+	for _, p := range append(Servers(), Gantry) {
 		if s.opts.has(p) {
 			s.mu.Lock()
 			id := s.record.Processes[p]
@@ -315,9 +323,10 @@ func (s *Stack) stopAll(ctx context.Context) error {
 	return s.record.remove()
 }
 
-// stop ends the parts side by side, but the name server after the broker, which says good-bye to it.
+// stop ends the parts side by side, but Gantry before the others, and the name server after the broker, which says
+// good-bye to it.
 func (r *record) stop(ctx context.Context, parts []Part) error {
-	for _, group := range [][]Part{{Postgres, Broker, Temporal}, {NameServer}} {
+	for _, group := range [][]Part{{Gantry}, {Postgres, Broker, Temporal}, {NameServer}} {
 		var g errgroup.Group
 		for _, p := range group {
 			if slices.Contains(parts, p) {

@@ -22,7 +22,8 @@ type Info struct {
 	BrokerAddress     string `json:"broker_address,omitempty"`    // host:port
 	TemporalAddress   string `json:"temporal_address,omitempty"`  // host:port, gRPC
 	TemporalNamespace string `json:"temporal_namespace,omitempty"`
-	UIURL             string `json:"ui_url,omitempty"` // Temporal's Web UI
+	UIURL             string `json:"ui_url,omitempty"`         // Temporal's Web UI
+	GantryAddress     string `json:"gantry_address,omitempty"` // host:port of Gantry's REST API
 }
 
 // PostgresUser is the superuser of a stack's Postgres.
@@ -48,6 +49,7 @@ type record struct {
 	Owner      identity          `json:"owner"` // the process that started the stack
 	Background bool              `json:"background"`
 	Unsafe     bool              `json:"unsafe"`
+	Binary     string            `json:"binary,omitempty"`
 	Parts      []Part            `json:"parts"`
 	Ports      Ports             `json:"ports"`
 	Processes  map[Part]identity `json:"processes"`
