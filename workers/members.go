@@ -49,19 +49,21 @@ func (m *members) run(ctx context.Context, acts *activities.Activities) {
 	defer tick.Stop()
 	failing := false
 	for {
+		var err error
 		select {
-		case now := <-tick.C:
-			err := m.say(ctx, acts)
-			if err == nil {
-				err = m.look(ctx, acts, now)
-			}
-			if err != nil && !failing && ctx.Err() == nil {
-				m.log.Warn("tell the other workers of this one; tried again until it works", "error", err)
-			}
-			failing = err != nil
+		case <-tick.C:
+			err = m.say(ctx, acts)
+		case <-m.slots.full: // somebody may have left since the last look
 		case <-ctx.Done():
 			return
 		}
+		if err == nil {
+			err = m.look(ctx, acts, time.Now())
+		}
+		if err != nil && !failing && ctx.Err() == nil {
+			m.log.Warn("tell the other workers of this one; tried again until it works", "error", err)
+		}
+		failing = err != nil
 	}
 }
 
@@ -83,8 +85,12 @@ func (m *members) say(ctx context.Context, acts *activities.Activities) error {
 	defer m.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second) // a late sign of life is none
 	defer cancel()
+	capacity := m.config.Capacity
+	if acts.Orphans() > 0 {
+		capacity = 0 // Temporal is out of reach, or was: nobody is to wait for this worker to take its share
+	}
 	return m.catalog.UpsertWorker(ctx, catalog.Worker{ID: m.config.ID, Host: m.config.Host, Group: m.config.Group,
-		Capacity: m.config.Capacity, Running: acts.Running(), Draining: m.draining})
+		Capacity: capacity, Running: acts.Running(), Draining: m.draining})
 }
 
 // look reads who is there and what is wanted, and acts on it.

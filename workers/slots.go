@@ -20,10 +20,12 @@ type slots struct {
 	unowned  bool // a wanted task has no owner
 	draining bool
 	changed  chan struct{} // closed and replaced when something above changes
+
+	full chan struct{} // capacity 1: there is no room; perhaps the share has grown
 }
 
 func newSlots(capacity int) *slots {
-	return &slots{capacity: capacity, share: capacity, changed: make(chan struct{})}
+	return &slots{capacity: capacity, share: capacity, changed: make(chan struct{}), full: make(chan struct{}, 1)}
 }
 
 // update takes over what the catalog says.
@@ -59,7 +61,7 @@ func (s *slots) hasRoom() bool {
 
 // ReserveSlot waits for room.
 func (s *slots) ReserveSlot(ctx context.Context, _ worker.SlotReservationInfo) (*worker.SlotPermit, error) {
-	for {
+	for asked := false; ; asked = true {
 		s.mu.Lock()
 		if s.hasRoom() {
 			s.used++
@@ -68,6 +70,12 @@ func (s *slots) ReserveSlot(ctx context.Context, _ worker.SlotReservationInfo) (
 		}
 		changed := s.changed
 		s.mu.Unlock()
+		if !asked {
+			select {
+			case s.full <- struct{}{}:
+			default:
+			}
+		}
 		select {
 		case <-changed:
 		case <-ctx.Done():

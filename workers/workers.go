@@ -28,6 +28,8 @@ const (
 	drainWithin = 25 * time.Second
 	// controlWithin is the same for short activities.
 	controlWithin = 5 * time.Second
+	// stickyWithin is how long a workflow waits for the worker that has it in memory before any other one may go on.
+	stickyWithin = 2 * time.Second
 	// byeWithin bounds the last words to the catalog.
 	byeWithin = 3 * time.Second
 )
@@ -205,9 +207,11 @@ func (w *Worker) work(ctx context.Context, acts *activities.Activities) error {
 	}
 	began := time.Now()
 	w.members.drain(routine, acts)
+	// Workflows first: what tasks report while they drain then goes to another worker at once, and not into the queue of
+	// one that listens no more.
+	control.Stop()
 	task.Stop() // tasks hear of it, drain and release
 	w.log.Info("all tasks are released", "after", time.Since(began))
-	control.Stop()
 	endRoutine()
 	goroutines.Wait()
 	w.bye(ctx, acts)
@@ -255,7 +259,7 @@ func (w *Worker) sdkWorkers(acts *activities.Activities, fatal chan<- error) (co
 	}
 	control = worker.New(w.deps.Temporal, w.config.ControlQueue, worker.Options{
 		Identity: w.config.ID, DisableRegistrationAliasing: true, OnFatalError: gaveUp, WorkerStopTimeout: controlWithin,
-		MaxHeartbeatThrottleInterval: heartbeatThrottle,
+		MaxHeartbeatThrottleInterval: heartbeatThrottle, StickyScheduleToStartTimeout: stickyWithin,
 	})
 	RegisterWorkflows(control)
 	for name, f := range map[string]any{

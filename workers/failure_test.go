@@ -1,0 +1,125 @@
+package workers_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+
+	"github.com/gantry-connect/gantry/catalog"
+	"github.com/gantry-connect/gantry/workers"
+)
+
+var triggerNow client.ScheduleTriggerOptions
+
+// troubled is the config of a source that misbehaves.
+func (r *rig) troubled(how string) map[string]string {
+	return map[string]string{"connector.class": "TroubleSource", "topic": r.topic("trouble"), "topic.queues": "1",
+		"trouble.how": how, "exactly.once": "off"}
+}
+
+// impatient makes watchdogs bite within the time of a test.
+func impatient(c *workers.Config, _ *workers.Deps) {
+	c.Activities.StallTimeout = time.Second
+	c.Activities.DrainTimeout = time.Second
+	c.Activities.EndTimeout = 300 * time.Millisecond
+	c.Activities.MaxCrashes = 1
+}
+
+// Invariant 6: what panics, hangs or fails harms nobody else.
+func TestTroubleIsIsolated(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		how   string
+		state string // of the task
+		trace string
+	}{
+		{"panic", catalog.StatusRestarting, "panicked: what now"},
+		{"panic in open", catalog.StatusFailed, "the last 2 starts ended in a crash"},
+		{"hang in open", catalog.StatusFailed, "the last 2 starts ended in a crash"},
+		{"fail in open", catalog.StatusRestarting, "open the source: the system is down"},
+		{"refuse in open", catalog.StatusFailed, "open the source: the password is wrong"},
+	} {
+		t.Run(tt.how, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			defer close(r.trouble.free)
+			w := r.worker("one", impatient)
+			good := r.create("numbers", r.numbers("numbers", 1, nil))
+			r.create("drain", r.drainInto("numbers", 1))
+			r.await("the good one", r.allRun(good, 1))
+			since, ok := w.task(good.Name, 0)
+			require.True(t, ok)
+
+			bad := r.create("trouble", r.troubled(tt.how))
+			r.await("the trouble shows", func() bool {
+				s := r.tasks(bad)[0]
+				return s.State == tt.state && len(s.Trace) > 0
+			})
+			require.Contains(t, r.tasks(bad)[0].Trace, tt.trace)
+			require.NotContains(t, r.tasks(bad)[0].Trace, "goroutine", "a stack is for the log")
+			require.Equal(t, catalog.StatusRunning, r.connectorState(bad))
+
+			count := r.memory.count()
+			r.await("the good one goes on", func() bool { return r.memory.count() > count+50 })
+			still, ok := w.task(good.Name, 0)
+			require.True(t, ok)
+			require.Equal(t, since.Since, still.Since, "it was not restarted")
+
+			r.trouble.set("none")
+			r.restart("trouble", catalog.Restart{AllTasks: true, OnlyFailed: true})
+			r.await("it is well again", r.allRun(bad, 1))
+		})
+	}
+}
+
+// A source whose Read ignores the end of its context is left behind, and its task goes on elsewhere.
+func TestHungReadIsAbandoned(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	w := r.worker("one", impatient)
+	bad := r.create("trouble", r.troubled("hang"))
+	r.await("it hangs", func() bool { return r.tasks(bad)[0].State == catalog.StatusRunning })
+	r.desire("trouble", catalog.StatePaused)
+	r.await("paused all the same", func() bool { return r.connectorState(bad) == catalog.StatusPaused && w.Health().Running == 0 })
+	require.EqualValues(t, 1, w.Health().Abandoned)
+	r.trouble.set("none")
+	r.desire("trouble", catalog.StateRunning)
+	r.await("it runs", r.allRun(bad, 1))
+	close(r.trouble.free)
+	r.await("what was left behind has ended", func() bool { return w.Health().Abandoned == 0 })
+}
+
+func TestPlanningFailureIsShownAndRetried(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.worker("one", nil)
+	bad := r.create("trouble", r.troubled("refuse plan"))
+	r.await("the failure", func() bool { return r.connectorState(bad) == catalog.StatusFailed })
+	status, err := r.catalog.ConnectorStatus(t.Context(), bad.UID)
+	require.NoError(t, err)
+	require.Contains(t, status.Trace, "there is nothing to read")
+	r.configure("trouble", map[string]string{"trouble.how": "none"})
+	r.await("it runs", r.allRun(bad, 1))
+	require.Equal(t, catalog.StatusRunning, r.connectorState(bad))
+}
+
+func TestConfigsThatCannotWork(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.worker("one", nil)
+	for name, tt := range map[string]struct{ key, value, trace string }{
+		"class": {"connector.class", "NoSource", "there is no such connector class"},
+		"ref":   {"trouble.how", "${env:GANTRY_TEST_ABSENT}", "trouble.how: refers to ${env:GANTRY_TEST_ABSENT}: this worker has no such environment variable"},
+		"range": {"topic.queues", "0", "topic.queues"},
+	} {
+		config := r.troubled("")
+		config[tt.key] = tt.value
+		conn := r.create(name, config)
+		r.await("the failure", func() bool { return r.connectorState(conn) == catalog.StatusFailed })
+		status, err := r.catalog.ConnectorStatus(t.Context(), conn.UID)
+		require.NoError(t, err)
+		require.Contains(t, status.Trace, tt.trace)
+	}
+}

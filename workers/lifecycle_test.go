@@ -1,0 +1,173 @@
+package workers_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gantry-connect/gantry/catalog"
+	"github.com/gantry-connect/gantry/workflows"
+)
+
+func TestReconfiguringRestartsOnlyWhatChanged(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	w := r.worker("one", nil)
+	conn := r.create("numbers", r.numbers("numbers", 2, map[string]string{"counter.partitions": "3"})) // tasks 0,2 and 1
+	r.await("both tasks", r.allRun(conn, 2))
+	before, ok := w.task(conn.Name, 1)
+	require.True(t, ok)
+	epoch := r.tasks(conn)[0].Epoch
+
+	r.configure("numbers", map[string]string{"tasks.max": "3"}) // tasks 0, 1 and 2
+	r.await("three tasks", r.allRun(conn, 3))
+	after, ok := w.task(conn.Name, 1)
+	require.True(t, ok)
+	require.Equal(t, before.Since, after.Since, "task 1 is the same as before: it goes on")
+	require.Greater(t, r.tasks(conn)[0].Epoch, epoch, "task 0 has lost a partition: it starts again")
+
+	r.create("drain", r.drainInto("numbers", 2))
+	r.await("some records of all", func() bool { return r.memory.count() > 600 })
+	r.desire("numbers", catalog.StateStopped)
+	r.await("stopped", func() bool { return r.connectorState(conn) == catalog.StatusStopped })
+	r.memory.exactly(t)
+}
+
+func TestPauseResumeStopByCatalogAndBySignal(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		do   func(r *rig, verb string, state catalog.State)
+	}{
+		{"catalog", func(r *rig, _ string, state catalog.State) { r.desire("numbers", state) }},
+		{"signal", func(r *rig, verb string, _ catalog.State) { r.signal("numbers", verb, nil) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			w := r.worker("one", nil)
+			conn := r.create("numbers", r.numbers("numbers", 2, nil))
+			r.create("drain", r.drainInto("numbers", 1))
+			r.await("both tasks", r.allRun(conn, 2))
+			for _, step := range []struct {
+				verb  string
+				state catalog.State
+				tasks int // of both connectors
+			}{
+				{workflows.SignalPause, catalog.StatePaused, 1}, {workflows.SignalResume, catalog.StateRunning, 3},
+				{workflows.SignalStop, catalog.StateStopped, 1}, {workflows.SignalResume, catalog.StateRunning, 3},
+			} {
+				tt.do(r, step.verb, step.state)
+				r.await(step.verb, func() bool {
+					return r.connectorState(conn) == string(step.state) && w.Health().Running == step.tasks
+				})
+				wanted, err := r.catalog.Connector(t.Context(), conn.Name)
+				require.NoError(t, err)
+				require.Equal(t, step.state, wanted.Desired)
+			}
+			count := r.memory.count()
+			r.await("records flow again", func() bool { return r.memory.count() > count+100 })
+			r.memory.exactly(t)
+		})
+	}
+}
+
+func TestRestartVariants(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.worker("one", nil)
+	conn := r.create("numbers", r.numbers("numbers", 2, nil))
+	r.await("both tasks", r.allRun(conn, 2))
+	epochs := func() [2]int64 { s := r.tasks(conn); return [2]int64{s[0].Epoch, s[1].Epoch} }
+
+	before, one := epochs(), 1
+	r.restart("numbers", catalog.Restart{Task: &one})
+	r.await("task 1 restarted", func() bool { e := epochs(); return e[1] > before[1] && r.allRun(conn, 2)() })
+	require.Equal(t, before[0], epochs()[0], "task 0 is left alone")
+
+	before = epochs()
+	r.signal("numbers", workflows.SignalRestart, nil)
+	r.await("all restarted", func() bool { e := epochs(); return e[0] > before[0] && e[1] > before[1] && r.allRun(conn, 2)() })
+
+	before = epochs()
+	r.restart("numbers", catalog.Restart{Connector: true, AllTasks: true, OnlyFailed: true})
+	r.restart("numbers", catalog.Restart{Task: &one}) // comes after it
+	r.await("the last one obeyed", func() bool { return epochs()[1] > before[1] })
+	require.Equal(t, before[0], epochs()[0], "nothing had failed")
+}
+
+func TestDeleteForgetsAndFreesTheName(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	w := r.worker("one", nil)
+	conn := r.create("numbers", r.numbers("numbers", 2, nil))
+	r.await("both tasks", r.allRun(conn, 2))
+	require.NoError(t, r.catalog.DeleteConnector(t.Context(), conn.Name, "test"))
+	r.reconcile("numbers")
+	r.await("forgotten", func() bool {
+		_, err := r.catalog.Connector(t.Context(), conn.Name)
+		return err != nil && w.Health().Running == 0
+	})
+	require.ErrorIs(t, func() error { _, err := r.catalog.Connector(t.Context(), conn.Name); return err }(), catalog.ErrNotFound)
+	again := r.create("numbers", r.numbers("numbers", 1, nil))
+	require.Greater(t, again.UID, conn.UID)
+	r.await("the new one", r.allRun(again, 1))
+	r.await("the workflow is done with the old one", func() bool { return w.Health().Running == 1 })
+}
+
+func TestRollLeavesTheHistoryBehind(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.worker("one", nil)
+	conn := r.create("numbers", r.numbers("numbers", 2, nil))
+	r.create("drain", r.drainInto("numbers", 1))
+	r.await("both tasks", r.allRun(conn, 2))
+	run := func() string {
+		d, err := r.client.DescribeWorkflowExecution(t.Context(), workflows.ConnectorWorkflowID(conn.Name), "")
+		require.NoError(t, err)
+		return d.WorkflowExecutionInfo.Execution.RunId
+	}
+	before := run()
+	r.signal("numbers", workflows.SignalRoll, nil)
+	r.await("another run", func() bool { return run() != before })
+	count := r.memory.count()
+	r.await("records flow again", func() bool { return r.memory.count() > count+100 })
+	r.memory.exactly(t)
+}
+
+func TestSinkWaitsForItsTopic(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.worker("one", nil)
+	sink := r.create("drain", r.drainInto("numbers", 2))
+	r.await("it runs, with nothing to do", func() bool { return r.connectorState(sink) == catalog.StatusRunning })
+	status, err := r.catalog.ConnectorStatus(t.Context(), sink.UID)
+	require.NoError(t, err)
+	require.Contains(t, status.Trace, "waiting for topics that do not exist yet")
+	r.create("numbers", r.numbers("numbers", 1, map[string]string{"counter.count": "50"}))
+	r.await("all records", func() bool { return r.memory.count() == 50 })
+	r.memory.exactly(t)
+}
+
+// An emptied Temporal namespace costs minutes, not data: the schedule starts what is missing.
+func TestScheduleRebuildsLostWorkflows(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.worker("one", nil)
+	conn := r.create("numbers", r.numbers("numbers", 1, nil))
+	r.create("drain", r.drainInto("numbers", 1))
+	r.await("it runs", r.allRun(conn, 1))
+	epoch := r.tasks(conn)[0].Epoch
+	require.NoError(t, r.client.TerminateWorkflow(t.Context(), workflows.ConnectorWorkflowID(conn.Name), "", "test"))
+	require.NoError(t, r.client.TerminateWorkflow(t.Context(), workflows.TaskWorkflowID(conn.Name, 0), "", "test"))
+	require.NoError(t, r.client.ScheduleClient().GetHandle(t.Context(), r.suffix).Trigger(t.Context(), triggerNow))
+	r.await("it runs again", func() bool {
+		s := r.tasks(conn)[0]
+		return s.Epoch > epoch && s.State == catalog.StatusRunning && s.Records > 0
+	})
+	count := r.memory.count()
+	r.await("records flow again", func() bool { return r.memory.count() > count+100 })
+	r.memory.exactly(t)
+	require.Less(t, r.memory.longestGap(), 10*time.Second)
+}
