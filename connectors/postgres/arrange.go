@@ -46,6 +46,7 @@ type arranger struct {
 
 	last      shapeKey // of the record before, whose shape is most often the next one's too
 	lastShape *shape
+	appending *group // where the record before was appended, if the next one may be too
 }
 
 // arrange gives the steps that bring records into the target, in order. No transaction may be open.
@@ -54,7 +55,7 @@ func (a *arranger) arrange(ctx context.Context, records []connector.Record, sing
 		return nil, err
 	}
 	a.stages, a.open, a.keys, a.single = nil, map[name]*stage{}, a.keys[:0], single
-	a.last, a.lastShape = shapeKey{}, nil
+	a.last, a.lastShape, a.appending = shapeKey{}, nil, nil
 	for i := range records {
 		if err := a.add(ctx, &records[i], int32(i)); err != nil {
 			var fault *recordFault
@@ -72,6 +73,7 @@ func (a *arranger) add(ctx context.Context, r *connector.Record, i int32) error 
 	case connector.Insert, connector.Update, connector.Read:
 		return a.write(ctx, r, i)
 	}
+	a.appending = nil
 	if !a.config.Delete {
 		a.ignored(r.Op)
 		return nil
@@ -129,12 +131,16 @@ func (a *arranger) write(ctx context.Context, r *connector.Record, i int32) erro
 	if err != nil {
 		return err
 	}
-	if err := sh.checkRow(r.Key, r.After); err != nil {
+	if err := sh.checkRow(&r.Key, &r.After); err != nil {
 		return &recordFault{err}
+	}
+	if g := a.appending; g != nil && g.shape == sh && !a.single {
+		g.rows = append(g.rows, i)
+		return nil
 	}
 	st := a.stage(sh.table, false)
 	if st.slots == nil {
-		st.append(&st.writes, sh, i)
+		a.appending, _ = st.append(&st.writes, sh, i)
 		return nil
 	}
 	key, err := a.key(sh, r.Key.Value, r.After.Value)
@@ -175,7 +181,7 @@ func (a *arranger) moveAway(ctx context.Context, r *connector.Record, i int32, k
 	if err != nil {
 		return st, err
 	}
-	if err := sh.checkRow(r.Key, r.Before); err != nil {
+	if err := sh.checkRow(&r.Key, &r.Before); err != nil {
 		return st, &recordFault{err}
 	}
 	old, err := a.key(sh, r.Key.Value, r.Before.Value)
@@ -202,7 +208,7 @@ func (a *arranger) delete(ctx context.Context, r *connector.Record, i int32) err
 	if err != nil {
 		return err
 	}
-	if err := sh.checkRow(r.Key, r.Before); err != nil {
+	if err := sh.checkRow(&r.Key, &r.Before); err != nil {
 		return &recordFault{err}
 	}
 	st := a.stage(sh.table, false)

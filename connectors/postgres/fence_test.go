@@ -3,7 +3,10 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"io"
+	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -191,29 +194,90 @@ func hundred(start int) connector.Batch {
 	return batch(start+50, records...)
 }
 
+// wire stands between the sink and the server.
+type wire struct {
+	listener net.Listener
+	running  sync.WaitGroup
+	client   chan net.Conn // the first connection
+	server   net.Conn
+}
+
+// newWire gives a wire and the database's URL through it.
+func newWire(t *testing.T, url string) (*wire, string) {
+	t.Helper()
+	config, err := pgx.ParseConfig(url)
+	require.NoError(t, err)
+	address := net.JoinHostPort(config.Host, fmt.Sprint(config.Port))
+	w := &wire{client: make(chan net.Conn, 1)}
+	w.listener, err = net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	w.server, err = net.Dial("tcp", address)
+	require.NoError(t, err)
+	w.running.Go(func() {
+		client, err := w.listener.Accept()
+		if err != nil {
+			return
+		}
+		w.client <- client
+		w.running.Go(func() { _, _ = io.Copy(w.server, client) })
+		_, _ = io.Copy(client, w.server)
+	})
+	t.Cleanup(func() {
+		_, _ = w.listener.Close(), w.server.Close()
+		w.running.Wait()
+	})
+	return w, strings.Replace(url, address, w.listener.Addr().String(), 1)
+}
+
+// cut takes the sink's end away. The server notices nothing, and is not reached for a cancel request either.
+func (w *wire) cut() { _, _ = w.listener.Close(), (<-w.client).Close() }
+
 // TestCommitWhoseAnswerIsLost cuts the wire when COMMIT has been sent: the target has the batch, the owner cannot know.
 func TestCommitWhoseAnswerIsLost(t *testing.T) {
 	t.Parallel()
 	g := newTarget(t)
-	s := g.open(task(1))
+	w, url := newWire(t, g.url)
+	s := g.open(task(1), "connection.url", url)
 	write(t, s, hundred(0))
-	wire := s.(*sink)
 	g.exec("create function wait() returns trigger language plpgsql as $$ begin perform pg_advisory_xact_lock(1); return null; end $$")
 	g.exec("create constraint trigger wait after insert on t deferrable initially deferred for each row execute function wait()")
 	g.exec("select pg_advisory_lock(1)")
 	failed := make(chan error, 1)
 	go func() { failed <- s.Write(t.Context(), hundred(50)) }()
 	g.await("select count(*) from pg_stat_activity where application_name = 'gantry/7/0/1' and wait_event = 'advisory' and query = 'commit'")
-	require.NoError(t, wire.conn.PgConn().Conn().Close()) // no cancel request: the server goes on by itself
+	w.cut()
 	err := <-failed
 	require.Error(t, err)
 	require.False(t, connector.IsPermanent(err))
+	require.ErrorContains(t, s.Write(t.Context(), hundred(50)), "opened again")
 	g.exec("select pg_advisory_unlock(1)")
 	g.await("select 1 where (select count(*) from t) = 100")
 	young := g.open(task(1)) // the same epoch: only the sink is opened again
 	require.Equal(t, at(100), young.Position())
 	write(t, young, hundred(100))
 	require.Equal(t, 150, g.count("select count(*) from t"))
+}
+
+// TestCommitOnItsWayIsWaitedForOrEnded opens the sink again while the old session's COMMIT is still running.
+func TestCommitOnItsWayIsWaitedForOrEnded(t *testing.T) {
+	t.Parallel()
+	g := newTarget(t)
+	w, url := newWire(t, g.url)
+	s := g.open(task(1), "connection.url", url)
+	write(t, s, hundred(0))
+	g.exec("create function wait() returns trigger language plpgsql as $$ begin perform pg_advisory_xact_lock(1); return null; end $$")
+	g.exec("create constraint trigger wait after insert on t deferrable initially deferred for each row when (new.id = 60) execute function wait()")
+	g.exec("select pg_advisory_lock(1)")
+	failed := make(chan error, 1)
+	go func() { failed <- s.Write(t.Context(), hundred(50)) }()
+	g.await("select count(*) from pg_stat_activity where application_name = 'gantry/7/0/1' and wait_event = 'advisory' and query = 'commit'")
+	w.cut()
+	require.Error(t, <-failed)
+	young := g.open(task(1)) // ends the old session, or would wait for its lock
+	require.Equal(t, at(50), young.Position())
+	g.exec("select pg_advisory_unlock(1)")
+	write(t, young, hundred(50))
+	require.Equal(t, 100, g.count("select count(*) from t"))
 }
 
 // await asks until the query's number is not zero.

@@ -248,7 +248,7 @@ func (f *field) value(key, row connector.Value) connector.Value {
 }
 
 // checkRow reports why the values at hand cannot be a row of this shape.
-func (s *shape) checkRow(key, row connector.Datum) error {
+func (s *shape) checkRow(key, row *connector.Datum) error {
 	if s.keyWidth >= 0 {
 		if err := checkWidth("key", key.Value, s.keyWidth); err != nil {
 			return err

@@ -2,10 +2,12 @@ package postgres
 
 import (
 	"math"
+	"math/big"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gantry-connect/gantry/connector"
@@ -143,4 +145,76 @@ func TestValuesThatDoNotFitAreTheRecordsFault(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestColumnsThatOthersHaveMade(t *testing.T) {
+	t.Parallel()
+	g := newTarget(t)
+	g.exec(`create type mood as enum ('sad', 'happy'); create domain positive as integer check (value > 0);
+		create table t (a mood, b positive, c char(3), d uuid, e double precision, f numeric, g json, h name, i text, j mood[], k bigint generated always as identity, l text not null default 'x')`)
+	var fields []connector.Field
+	var values []connector.Value
+	add := func(name string, s *connector.Schema, v connector.Value) {
+		fields, values = append(fields, connector.Field{Name: name, Schema: s}), append(values, v)
+	}
+	add("a", connector.Of(connector.String), connector.TextValue("happy"))
+	add("b", connector.Of(connector.Int64), connector.IntValue(5))
+	add("c", connector.Of(connector.String), connector.TextValue("ab"))
+	add("d", connector.Of(connector.String), connector.TextValue("00112233-4455-6677-8899-AABBCCDDEEFF"))
+	add("e", connector.Of(connector.Int64), connector.IntValue(1<<53))
+	add("f", connector.Of(connector.Int64), connector.IntValue(math.MinInt64))
+	add("g", connector.Of(connector.JSON), connector.TextValue(`{"a":1}`))
+	add("h", connector.Of(connector.String), connector.TextValue("n"))
+	add("i", connector.Of(connector.UUID), connector.BytesValue(make([]byte, 16)))
+	add("j", &connector.Schema{Type: connector.Array, Elem: connector.Of(connector.String)}, connector.ListValue([]connector.Value{connector.TextValue("sad")}))
+	s := g.open(task(1))
+	write(t, s, batch(1, datum(connector.StructOf("", fields...), connector.ListValue(values))))
+	require.Equal(t, `(happy,5,"ab ",00112233-4455-6677-8899-aabbccddeeff,9.007199254740992e+15,-9223372036854775808,"{""a"":1}",n,00000000-0000-0000-0000-000000000000,{sad},1,x)`,
+		g.text("select * from t"))
+	values[1] = connector.IntValue(0)
+	var bad *connector.RecordError
+	require.ErrorAs(t, s.Write(t.Context(), batch(2, datum(connector.StructOf("", fields...), connector.ListValue(values)))), &bad)
+	require.ErrorContains(t, bad, "positive_check")
+}
+
+func TestRecordThatBreaksADeferredConstraintIsFound(t *testing.T) {
+	t.Parallel()
+	g := newTarget(t)
+	g.exec("create table t (id integer unique deferrable initially deferred, name text)")
+	s := g.open(task(1))
+	records := []connector.Record{row(1, "a"), row(2, "b"), row(3, "c"), row(2, "d"), row(4, "e")}
+	var bad *connector.RecordError
+	require.ErrorAs(t, s.Write(t.Context(), batch(1, records...)), &bad)
+	require.Equal(t, 3, bad.Index)
+	require.ErrorContains(t, bad, "(id)=(2) already exists")
+	write(t, s, batch(1, append(records[:3:3], records[4])...))
+	require.Equal(t, 4, g.count("select count(*) from t"))
+}
+
+func FuzzNumericAgreesWithPostgresForm(f *testing.F) {
+	for _, text := range []string{"0", "-12.50", ".5", "5.", "00010000.0001", "NaN", "1e5", "", "-", "+7"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		raw, err := appendNumeric(nil, text)
+		if err != nil {
+			return
+		}
+		var n pgtype.Numeric
+		require.NoError(t, (pgtype.NumericCodec{}).PlanScan(nil, oidNumeric, pgtype.BinaryFormatCode, &n).Scan(raw, &n))
+		if text == "NaN" {
+			require.True(t, n.NaN)
+			return
+		}
+		want, ok := new(big.Rat).SetString(text)
+		require.True(t, ok, text)
+		got := new(big.Rat).SetInt(n.Int)
+		scale := new(big.Rat).SetInt(new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(max(n.Exp, -n.Exp))), nil))
+		if n.Exp < 0 {
+			got.Quo(got, scale)
+		} else {
+			got.Mul(got, scale)
+		}
+		require.Zero(t, want.Cmp(got), "%s became %s", text, got)
+	})
 }
