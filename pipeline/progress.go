@@ -76,9 +76,19 @@ func (p *Progress) Snapshot() Snapshot {
 }
 
 // Beat is when the job last did anything: came back from a call into the connector, the broker or the catalog, even a failed
-// one. A watchdog takes a job for hung when Beat is old; an idle job beats, because its pulls and reads come back. A Read
-// that waits for data does not count as hanging, see Waiting.
-func (p *Progress) Beat() time.Time { return timeOf(p.beat.Load()) }
+// one; while a call into the connector other than Read is under way, it is no later than the start of that. A watchdog takes
+// a job for hung when Beat is old: an idle job beats, because its pulls come back. A Read may wait for data for ever, see Waiting.
+func (p *Progress) Beat() time.Time {
+	beat := timeOf(p.beat.Load())
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for call, since := range p.working {
+		if call != callRead && since.Before(beat) {
+			beat = since
+		}
+	}
+	return beat
+}
 
 // Waiting reports whether the job has nothing to do but wait for its source's next record.
 func (p *Progress) Waiting() bool {

@@ -140,7 +140,7 @@ func (l *lane) look(ctx context.Context, m *Received, rules *readers, found func
 			lost.Queue, lost.Offset = l.queue, m.Offset
 		}
 		return err
-	case v == fence && s.Epoch == l.epoch: // one whose ack did not arrive
+	case v == fence && s.Epoch == l.epoch && s.Term < l.term.Load(): // one whose ack did not arrive
 		return l.recordFence(ctx, m.Offset, s.Term, s.Epoch)
 	case v == counts:
 		found(m.Offset, &s)
