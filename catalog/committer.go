@@ -60,7 +60,7 @@ type committer struct {
 	line line
 	came chan struct{} // capacity 1
 
-	rounds, committed, passed atomic.Int64
+	rounds, committed, passed, split atomic.Int64
 
 	mu     sync.Mutex
 	queue  []*commit // bounded by its callers: each waits
@@ -184,6 +184,7 @@ func (c *committer) commitRound(ctx context.Context, round []*commit) []outcome 
 	case outage: // what became of it is unknown; a repetition does nothing if it was stored
 		return outcomes(round, func(*commit) outcome { return outcome{retry: true} })
 	case err != nil && len(round) > 1:
+		c.split.Add(1)
 		var all []outcome
 		for _, cm := range round {
 			cm.alone = true

@@ -7,6 +7,9 @@ import (
 	"github.com/golang-migrate/migrate/v4"
 )
 
+// MigrationLock is the advisory lock of one that migrates.
+const MigrationLock = migrationLock
+
 // MigrateDown undoes every migration.
 func MigrateDown(ctx context.Context, url string) error {
 	return withMigrator(ctx, url, func(m *migrate.Migrate) error { return m.Down() })

@@ -101,6 +101,7 @@ type Stats struct {
 	Rounds   int64 // round trips that committed
 	Commits  int64 // committed in them
 	Passed   int64 // times that a commit was passed over because its rows were locked
+	Split    int64 // rounds that failed as a whole and were repeated commit by commit
 }
 
 // Stats may be called at any time.
@@ -110,6 +111,7 @@ func (k *Keeper) Stats() Stats {
 	return Stats{
 		Leases: len(k.leases), Renewals: k.renewals.Load(), Rounds: k.commits.rounds.Load(),
 		Commits: k.commits.committed.Load(), Passed: k.commits.passed.Load(),
+		Split: k.commits.split.Load(),
 	}
 }
 

@@ -64,6 +64,25 @@ func TestSeveralMayMigrateAtOnce(t *testing.T) {
 	require.Equal(t, 1, n)
 }
 
+func TestAMigrationTouchesNothingWhileAnotherRuns(t *testing.T) {
+	t.Parallel()
+	ctx := testContext(t)
+	f := &fixture{url: devstacktest.Database(t)}
+	other := f.connect(t)
+	_, err := other.Exec(ctx, "select pg_advisory_lock($1)", catalog.MigrationLock)
+	require.NoError(t, err)
+	result := later(t, func() error { _, _, err := catalog.Migrate(ctx, f.url); return err })
+	eventually(t, func() bool {
+		return read[bool](t, f, `
+			select exists (select from pg_locks
+				where locktype = 'advisory' and not granted and database = (select oid from pg_database where datname = current_database()))`)
+	}, "it waits")
+	require.False(t, read[bool](t, f, "select exists (select from pg_namespace where nspname = 'gantry')"))
+	_, err = other.Exec(ctx, "select pg_advisory_unlock($1)", catalog.MigrationLock)
+	require.NoError(t, err)
+	require.NoError(t, await(t, result))
+}
+
 func TestOnlyACatalogOfThisVersionIsOpened(t *testing.T) {
 	t.Parallel()
 	ctx := testContext(t)
