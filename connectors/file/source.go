@@ -66,13 +66,9 @@ func (c *SourceConfig) check() error {
 	if _, err := filepath.Match(c.File, ""); err != nil {
 		bad("file", c.File, "is no valid pattern: a [ without ]")
 	}
-	switch {
-	case c.Delimiter == "tab" || c.Delimiter == `\t`:
-		c.delimiter = '\t'
-	case len(c.Delimiter) == 1 && c.Delimiter[0] < 0x80 && !strings.Contains("\"\r\n", c.Delimiter):
-		c.delimiter = c.Delimiter[0]
-	default:
-		bad("csv.delimiter", c.Delimiter, "must be one ASCII character that is no quote and no line end, or the word tab")
+	var ok bool
+	if c.delimiter, ok = delimiterOf(c.Delimiter); !ok {
+		bad("csv.delimiter", c.Delimiter, delimiterRule)
 	}
 	c.nulls = strings.Split(c.Null, ",")
 	types, err := parseTypes(c.Types)
@@ -103,6 +99,16 @@ func (c *SourceConfig) checkShards(bad func(field, value, reason string)) {
 	case c.Format == "csv" && c.MultiLine:
 		bad("shard.bytes", value, "needs csv.multiline = false: a row may otherwise begin anywhere")
 	}
+}
+
+const delimiterRule = "must be one ASCII character that is no quote and no line end, or the word tab"
+
+// delimiterOf reads a csv.delimiter.
+func delimiterOf(text string) (byte, bool) {
+	if text == "tab" || text == `\t` {
+		return '\t', true
+	}
+	return (text + "\n")[0], len(text) == 1 && text[0] < 0x80 && !strings.Contains("\"\r\n", text)
 }
 
 const scanInterval = 5 * time.Second // for new files, while the known ones keep the source busy

@@ -20,7 +20,12 @@ import (
 	"github.com/gantry-connect/gantry/connector/conformance"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(childEnv) != "" {
+		sinkChild()
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // compressed is data as a file of that compression.
 func compressed(t testing.TB, compression, data string) []byte {
