@@ -11,5 +11,6 @@ import (
 var plugins = connector.Plugins{
 	counter.Plugin,
 	file.Source,
+	file.Sink,
 	postgres.Sink,
 }
