@@ -34,7 +34,7 @@ func newRootCommand() *cobra.Command {
 	root.AddCommand(
 		newServerCommand(), newWorkerCommand(), newAPICommand(),
 		newMigrateCommand(), newConfigCommand(), newOpenAPICommand(),
-		newDemoCommand(), newDevCommand(),
+		newDemoCommand(), newBenchCommand(), newDevCommand(),
 	)
 	return root
 }

@@ -75,6 +75,15 @@ func runWorker(ctx context.Context, p *parts) error {
 	if err != nil {
 		return err
 	}
+	g, ctx := errgroup.WithContext(ctx) // owns worker and profiles
+	if address := p.settings.get("worker.pprof"); address != "" {
+		g.Go(func() error { return servePprof(ctx, address) })
+	}
+	g.Go(func() error { return work(ctx, p, points) })
+	return g.Wait()
+}
+
+func work(ctx context.Context, p *parts, points *failpoint.Set) error {
 	s := p.settings
 	return workers.Run(ctx, workers.Config{
 		ID: s.get("worker.id"), Group: s.get("worker.group"), Capacity: s.number("worker.capacity"),

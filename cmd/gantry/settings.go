@@ -43,6 +43,7 @@ var settings = []setting{
 	{key: "worker.id", doc: "this worker's name; host and process id by default"},
 	{key: "worker.group", doc: "workers of one group have the same plugins; tasks stay within a group"},
 	{key: "worker.capacity", fallback: "100", doc: "tasks this worker runs at most", check: checkPositive},
+	{key: "worker.pprof", doc: "serve Go's profiles of the worker on this host:port of the machine; empty: nowhere", check: checkLoopback},
 	{key: "log.level", fallback: "info", doc: "debug, info, warn or error", check: checkLevel},
 	{key: "log.format", fallback: "text", doc: "text or json", check: func(v string) error { return oneOf(v, "text", "json") }},
 }

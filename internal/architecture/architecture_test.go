@@ -49,7 +49,7 @@ var rules = []rule{
 	{from: "…", deny: []string{"github.com/apache/rocketmq-client-go…"}, except: []string{"rocketmq"}, direct: true,
 		why: "rocketmq is the only importer of a RocketMQ client"},
 	{from: "…", deny: []string{"github.com/jackc/pgx…"}, direct: true,
-		except: []string{"catalog", "catalog/catalogtest", "connectors/postgres", "internal/demo", "internal/devstack", "internal/devstack/devstacktest", "migrations"},
+		except: []string{"catalog", "catalog/catalogtest", "connectors/postgres", "internal/bench", "internal/demo", "internal/devstack", "internal/devstack/devstacktest", "migrations"},
 		why:    "SQL lives in the catalog; beside it only what speaks to other databases may use pgx"},
 	{from: "…", deny: []string{"cmd/gantry"}, why: "nobody imports a command"},
 	{from: "…", deny: []string{"connector/conformance", "catalog/catalogtest", "rocketmq/rocketmqtest", "internal/devstack/devstacktest"},
