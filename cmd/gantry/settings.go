@@ -216,7 +216,7 @@ func checkAddress(v string) error {
 func checkAddresses(v string) error {
 	for _, a := range strings.Split(v, ",") {
 		if err := checkAddress(strings.TrimSpace(a)); err != nil {
-			return fmt.Errorf("%q %w", a, err)
+			return fmt.Errorf("%q: %w", a, err)
 		}
 	}
 	return nil
