@@ -37,6 +37,9 @@ type TaskStatus struct {
 	NextRetryAt   *time.Time
 	Retries       int64
 	UpdatedAt     time.Time // set by the catalog
+
+	// What all owners together have committed; set by the catalog.
+	CommittedRecords, CommittedBytes int64
 }
 
 // ConnectorStatus is how a connector is seen.
@@ -111,7 +114,9 @@ func storable(text string) string {
 
 // TaskStatuses reads what a connector's tasks said last, by task number.
 func (c *Catalog) TaskStatuses(ctx context.Context, uid int64) ([]TaskStatus, error) {
-	rows, err := c.pool.Query(ctx, "select * from gantry.task_status where uid = @uid order by task",
+	rows, err := c.pool.Query(ctx, `
+		select s.*, coalesce(t.records, 0) as committed_records, coalesce(t.bytes, 0) as committed_bytes
+		from gantry.task_status s left join gantry.tasks t using (uid, task) where s.uid = @uid order by s.task`,
 		pgx.StrictNamedArgs{"uid": uid})
 	if err != nil {
 		return nil, fmt.Errorf("read the status of the tasks of connector with uid %d: %w", uid, err)

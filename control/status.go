@@ -87,7 +87,7 @@ func (s *Service) Progress(ctx context.Context, name string) ([]TaskProgress, er
 	}
 	out := make([]TaskProgress, len(rows))
 	for i, r := range rows {
-		out[i] = TaskProgress{Task: r.Task, State: State(r.State), WorkerID: r.Worker, Records: r.Records, Bytes: r.Bytes,
+		out[i] = TaskProgress{Task: r.Task, State: State(r.State), WorkerID: r.Worker, Records: r.CommittedRecords, Bytes: r.CommittedBytes,
 			LagRecords: r.LagRecords, LagBytes: r.LagBytes, RecordsPerSecond: r.RatePerSecond, Retries: r.Retries,
 			LastRecordAt: r.LastRecordAt, NextRetryAt: r.NextRetryAt, UpdatedAt: r.UpdatedAt}
 	}

@@ -132,7 +132,7 @@ type TaskProgress struct {
 	Task             int        `json:"task"`
 	State            State      `json:"state" enum:"UNASSIGNED,RUNNING,PAUSED,STOPPED,FAILED,RESTARTING"`
 	WorkerID         string     `json:"worker_id"`
-	Records          int64      `json:"records" doc:"Copied since the connector was created."`
+	Records          int64      `json:"records" doc:"Copied and committed since the connector was created."`
 	Bytes            int64      `json:"bytes"`
 	RecordsPerSecond float64    `json:"records_per_second"`
 	LagRecords       int64      `json:"lag_records" doc:"Left to copy; -1 if unknown."`
