@@ -46,6 +46,7 @@ func benchmarkWrite(b *testing.B, mode string, size int) {
 			epoch++
 		}
 		s := g.open(task(epoch), config...)
+		runtime.GC()
 		start := time.Now()
 		for i := 0; i < benchRows; i += size {
 			write(b, s, connector.Batch{Records: records[i : i+size], Next: at(i + size)})

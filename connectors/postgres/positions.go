@@ -258,6 +258,12 @@ func (p *positions) moved(next connector.Position) {
 	}
 }
 
+// epoch is that of the task's present owner, looked up on another connection.
+func (p *positions) epoch(ctx context.Context, conn *pgx.Conn) (epoch int64, err error) {
+	err = conn.QueryRow(ctx, fmt.Sprintf("select epoch from %s where uid = $1 and task = $2", p.owners), p.task.UID, p.task.Number).Scan(&epoch)
+	return epoch, err
+}
+
 func (p *positions) fenced(doing string) error {
 	return fmt.Errorf("%s task %d of connector %s at epoch %d: %w", doing, p.task.Number, p.task.Connector, p.task.Epoch, connector.ErrFenced)
 }

@@ -65,7 +65,7 @@ func open(ctx context.Context, c *Config, task connector.Task) (connector.Sink, 
 
 // interrupted prefers the end of ctx to what it did to a statement.
 func interrupted(ctx context.Context, err error) error {
-	if err != nil && ctx.Err() != nil {
+	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	return err
@@ -75,7 +75,7 @@ func interrupted(ctx context.Context, err error) error {
 func (s *sink) Position() connector.Position { return maps.Clone(s.positions.current) }
 
 // Flush implements connector.Sink: Write has made everything durable.
-func (s *sink) Flush(context.Context) error { return s.lost }
+func (s *sink) Flush(ctx context.Context) error { return interrupted(ctx, s.lost) }
 
 // Close implements connector.Sink.
 func (s *sink) Close() error {
@@ -98,8 +98,8 @@ func (s *sink) ignored(op connector.Op) {
 
 // Write implements connector.Sink: one transaction with the rows and, last, the position.
 func (s *sink) Write(ctx context.Context, b connector.Batch) error {
-	if s.lost != nil {
-		return s.lost
+	if err := interrupted(ctx, s.lost); err != nil {
+		return err
 	}
 	if len(b.Records) == 0 && len(b.Next) == 0 {
 		return nil
@@ -119,9 +119,33 @@ func (s *sink) Write(ctx context.Context, b connector.Batch) error {
 		err = s.blame(ctx, b.Records, err)
 	}
 	if s.conn.IsClosed() && s.lost == nil {
-		s.lost = fmt.Errorf("the session with the target has ended and the sink must be opened again: %w", err)
+		s.lost = s.whyLost(ctx, err)
+		err = s.lost
+	}
+	if err == nil {
+		return nil // even if ctx has ended since
 	}
 	return interrupted(ctx, classify(err))
+}
+
+// whyLost tells a session that a newer owner has ended from one that broke. What cannot be found out is a broken one:
+// whoever opens the sink again is told.
+func (s *sink) whyLost(ctx context.Context, cause error) error {
+	broken := fmt.Errorf("the session with the target has ended and the sink must be opened again: %w", cause)
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	config := s.conn.Config()
+	config.RuntimeParams["application_name"] = "gantry" // not a session of the task, which a newer owner would end too
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return broken
+	}
+	epoch, err := s.positions.epoch(ctx, conn)
+	_ = conn.Close(ctx)
+	if err == nil && epoch > s.task.Epoch {
+		return s.positions.fenced("write")
+	}
+	return broken
 }
 
 func (s *sink) write(ctx context.Context, b connector.Batch, single bool) error {
