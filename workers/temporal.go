@@ -25,6 +25,27 @@ var searchAttributes = map[string]enumspb.IndexedValueType{
 	workflows.AttributeTaskNumber:     enumspb.INDEXED_VALUE_TYPE_INT,
 }
 
+const (
+	startWithin = time.Minute // Temporal may start together with its workers
+	startPause  = time.Second
+)
+
+// awaitTemporal prepares Temporal, and tries again for a while when that fails.
+func (w *Worker) awaitTemporal(ctx context.Context) error {
+	for began := time.Now(); ; {
+		err := w.prepareTemporal(ctx)
+		if err == nil || ctx.Err() != nil || time.Since(began) > startWithin {
+			return err
+		}
+		w.log.Warn("prepare Temporal; tried again", "error", err)
+		select {
+		case <-time.After(startPause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
 // prepareTemporal makes sure that the namespace has what workflows need. It may be done by many workers at once, again and
 // again.
 func (w *Worker) prepareTemporal(ctx context.Context) error {

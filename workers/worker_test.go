@@ -18,8 +18,13 @@ func TestCopyFromSourceThroughTopicToSink(t *testing.T) {
 	r.await("all records at the sink", func() bool { return r.memory.count() == 600 })
 	r.memory.exactly(t)
 	require.Equal(t, 4, w.Health().Running)
-	r.await("status", func() bool { return r.allRun(source, 2)() && r.allRun(sink, 2)() })
-	require.Equal(t, catalog.StatusRunning, r.connectorState(source))
+	for _, conn := range []catalog.Connector{source, sink} {
+		r.await("status", func() bool {
+			s := r.tasks(conn)
+			return len(s) == 2 && s[0].State == catalog.StatusRunning && s[1].State == catalog.StatusRunning
+		})
+		require.Equal(t, catalog.StatusRunning, r.connectorState(conn))
+	}
 	took := w.halt(t)
 	t.Logf("stopped in %v", took)
 	require.Less(t, took, 3*time.Second)

@@ -154,7 +154,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	if _, err := w.deps.Catalog.BindEnvironment(ctx, w.config.Namespace); err != nil {
 		return fmt.Errorf("start worker %s: %w", w.config.ID, err)
 	}
-	if err := w.prepareTemporal(ctx); err != nil {
+	if err := w.awaitTemporal(ctx); err != nil {
 		return fmt.Errorf("start worker %s: %w", w.config.ID, err)
 	}
 	keeper, err := w.deps.Catalog.StartKeeper(ctx, w.config.ID)

@@ -1,0 +1,144 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/gantry-connect/gantry/catalog"
+	"github.com/gantry-connect/gantry/connector"
+	"github.com/gantry-connect/gantry/pipeline"
+	"github.com/gantry-connect/gantry/workflows"
+)
+
+func TestFailuresBecomeWhatTheServerShallDo(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		err   error
+		final bool
+		delay time.Duration // at least; 0 means the retry policy's
+	}{
+		{"a system that is away", errors.New("connection refused"), false, 4 * time.Second},
+		{"permanent", fmt.Errorf("open: %w", connector.Permanent(errors.New("no such table"))), true, 0},
+		{"config", &connector.ConfigError{Field: "x", Reason: "is wrong"}, true, 0},
+		{"given up", fmt.Errorf("%w: too often", errGaveUp), true, 0},
+		{"fenced in the catalog", catalog.ErrFenced, false, fencedDelay},
+		{"fenced in the loop", fmt.Errorf("commit: %w", pipeline.ErrFenced), false, fencedDelay},
+		{"fenced in the target", connector.ErrFenced, false, fencedDelay},
+		{"overtaken", catalog.ErrStaleAttempt, false, 0},
+		{"a crash", &crashError{what: "it panicked"}, false, 4 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var app *temporal.ApplicationError
+			require.ErrorAs(t, toTemporal(tt.err, failure{consecutive: 3}), &app)
+			require.Equal(t, tt.final, app.NonRetryable())
+			require.Contains(t, app.Message(), tt.err.Error())
+			require.GreaterOrEqual(t, app.NextRetryDelay(), tt.delay)
+			require.LessOrEqual(t, app.NextRetryDelay(), tt.delay+tt.delay/10)
+		})
+	}
+	require.NoError(t, toTemporal(nil, failure{}))
+	canceled := temporal.NewCanceledError(workflows.RunTaskResult{Settled: true})
+	require.Equal(t, canceled, toTemporal(canceled, failure{}))
+	require.Equal(t, context.Canceled, toTemporal(context.Canceled, failure{}))
+}
+
+func TestDelaysGrowAndEnd(t *testing.T) {
+	t.Parallel()
+	require.Zero(t, failure{}.delay(), "left to the policy")
+	for n, want := range map[int]time.Duration{1: time.Second, 2: 2 * time.Second, 6: 32 * time.Second, 7: time.Minute, 1000: time.Minute} {
+		d := failure{consecutive: n}.delay()
+		require.GreaterOrEqual(t, d, want)
+		require.LessOrEqual(t, d, want+want/10)
+	}
+	require.LessOrEqual(t, failure{consecutive: 9, longest: 3 * time.Second}.delay(), 3300*time.Millisecond)
+}
+
+func TestReferencesAreResolvedAndSecretsStayOut(t *testing.T) {
+	t.Setenv("GANTRY_TEST_SECRET", "s3cret")
+	path := filepath.Join(t.TempDir(), "db.properties")
+	require.NoError(t, os.WriteFile(path, []byte("# user=no\nuser = ann\npassword=a=b\n"), 0o600))
+	raw := map[string]string{"url": "postgres://${file:" + path + ":user}:${env:GANTRY_TEST_SECRET}@host/db",
+		"password": "${file:" + path + ":password}", "plain": "$HOME ${not one"}
+	resolved, err := resolve(raw)
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"url": "postgres://ann:s3cret@host/db", "password": "a=b", "plain": "$HOME ${not one"}, resolved)
+
+	task := map[string]string{"url": resolved["url"], "password": resolved["password"], "plain": resolved["plain"], "tables": "a,b"}
+	planned := unresolve(task, raw, resolved)
+	require.Equal(t, raw["url"], planned["url"], "the plan in the catalog holds references, never values")
+	require.Equal(t, raw["password"], planned["password"])
+	require.Equal(t, "a,b", planned["tables"])
+
+	_, err = resolve(map[string]string{"a": "${env:GANTRY_TEST_ABSENT}", "b": "${file:/no/such:key}", "c": "${vault:x}",
+		"d": "${file:" + path + ":absent}", "e": "${file:nokey}", "ok": "${env:GANTRY_TEST_SECRET}"})
+	var problems connector.ConfigErrors
+	require.ErrorAs(t, err, &problems)
+	require.Len(t, problems, 5)
+	require.NotContains(t, err.Error(), "s3cret")
+	require.NotContains(t, err.Error(), "a=b")
+}
+
+func TestHashesChangeExactlyWithWhatATaskDependsOn(t *testing.T) {
+	t.Parallel()
+	base := catalog.PlannedTask{Config: map[string]string{"a": "1", "tasks.max": "2"}, Queues: []catalog.Queue{{Topic: "t", Broker: "b"}}}
+	same := base
+	same.Number, same.Config = 7, map[string]string{"tasks.max": "9", "a": "1"}
+	require.Equal(t, hashOf("C", base), hashOf("C", same))
+	other := base
+	other.Config = map[string]string{"a": "2"}
+	require.NotEqual(t, hashOf("C", base), hashOf("C", other))
+	moved := base
+	moved.Queues = []catalog.Queue{{Topic: "t", Broker: "b", ID: 1}}
+	require.NotEqual(t, hashOf("C", base), hashOf("C", moved))
+	require.NotEqual(t, hashOf("C", base), hashOf("D", base))
+}
+
+func TestPanicsOfConnectorsAreErrorsWithoutAStack(t *testing.T) {
+	t.Parallel()
+	err := guarded("opening", func() error { panic("ouch") })
+	require.EqualError(t, err, "opening panicked: ouch")
+	var crash *crashError
+	require.ErrorAs(t, err, &crash)
+	require.Contains(t, string(crash.stack), "TestPanicsOfConnectors")
+	require.NoError(t, guarded("opening", func() error { return nil }))
+}
+
+func TestReconcileSignalsOnlyWhatLagsBehind(t *testing.T) {
+	t.Parallel()
+	planned := catalog.Connector{Desired: catalog.StateRunning, Revision: 2, PlannedRevision: 2}
+	stale := planned
+	stale.PlannedRevision = 1
+	paused := catalog.Connector{Desired: catalog.StatePaused, Revision: 2, PlannedRevision: 1}
+	deleted := catalog.Connector{Desired: catalog.StateDeleted}
+	for _, tt := range []struct {
+		conn  catalog.Connector
+		state string
+		want  bool
+	}{
+		{planned, catalog.StatusRunning, true}, {planned, catalog.StatusFailed, false}, {planned, catalog.StatusPaused, false},
+		{planned, "", false}, {stale, catalog.StatusRunning, false}, {paused, catalog.StatusPaused, true},
+		{paused, catalog.StatusRunning, false}, {deleted, catalog.StatusRunning, false},
+	} {
+		require.Equal(t, tt.want, asWanted(tt.conn, catalog.ConnectorStatus{State: tt.state}), "%+v", tt)
+	}
+}
+
+func TestConfigIsChecked(t *testing.T) {
+	t.Parallel()
+	_, err := New(Config{}, Deps{})
+	require.ErrorContains(t, err, "no name")
+	_, err = New(Config{Worker: "w", HeartbeatEvery: 3 * time.Second}, Deps{})
+	require.ErrorContains(t, err, "heartbeat")
+	_, err = New(Config{Worker: "w"}, Deps{})
+	require.NoError(t, err)
+}
