@@ -38,8 +38,7 @@ func Source(t *testing.T, h SourceHarness) {
 	require.NoError(t, err, "planning")
 	require.NotEmpty(t, tasks)
 	s := &sourceSuite{SourceHarness: h, config: config, tasks: tasks, counts: make([]int, len(tasks))}
-	s.whole = s.readAll(t, 1000)
-	s.known = true
+	s.whole = s.learn(t)
 	for s.counts[s.busy] == 0 && s.busy < len(tasks)-1 {
 		s.busy++
 	}
@@ -77,9 +76,8 @@ type sourceSuite struct {
 	config map[string]string
 	tasks  []map[string]string
 	whole  map[connector.Partition][]connector.Record
-	counts []int // of records by task, once known
-	known  bool
-	busy   int // number of a task that has records
+	counts []int // of records by task
+	busy   int   // number of a task that has records
 }
 
 func task(number int, epoch int64, pos connector.Position) connector.Task {
@@ -93,19 +91,13 @@ func (s *sourceSuite) open(t *testing.T, number int, epoch int64, pos connector.
 	return src
 }
 
-const (
-	learning = time.Second           // how long an endless source's first reading waits for another record
-	surplus  = 50 * time.Millisecond // how long to look for records beyond the last
-)
+const surplus = 50 * time.Millisecond // how long to look for records beyond the last of an endless source
 
 // next reads one batch of a task of which have records were read; ok is false when there is no more.
 func (s *sourceSuite) next(t *testing.T, src connector.Source, number, have, limit int) (b connector.Batch, ok bool) {
 	t.Helper()
 	wait := patience
-	switch {
-	case s.Endless && !s.known:
-		wait = learning
-	case s.Endless && have >= s.counts[number]:
+	if s.Endless && have >= s.counts[number] {
 		wait = surplus
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), wait)
@@ -125,6 +117,34 @@ func (s *sourceSuite) next(t *testing.T, src connector.Source, number, have, lim
 		require.Contains(t, b.Next, b.Records[i].Partition, "the position behind a batch must name every partition in it")
 	}
 	return b, true
+}
+
+// learn reads everything for the first time. An endless source's tasks take turns, as nobody knows yet how many of the
+// records are whose.
+func (s *sourceSuite) learn(t *testing.T) map[connector.Partition][]connector.Record {
+	t.Helper()
+	if !s.Endless {
+		return s.readAll(t, 1000)
+	}
+	all := map[connector.Partition][]connector.Record{}
+	sources := make([]connector.Source, len(s.tasks))
+	for number := range s.tasks {
+		sources[number] = s.open(t, number, 1, nil)
+		defer sources[number].Close()
+	}
+	counts := make([]int, len(s.tasks))
+	total := 0
+	for deadline := time.Now().Add(patience); total < s.Records && time.Now().Before(deadline); {
+		for number, src := range sources {
+			for b, ok := s.next(t, src, number, 0, 1000); ok; b, ok = s.next(t, src, number, 0, 1000) {
+				collect(all, b)
+				counts[number] += len(b.Records)
+				total += len(b.Records)
+			}
+		}
+	}
+	s.counts = counts
+	return all
 }
 
 func (s *sourceSuite) readAll(t *testing.T, limit int) map[connector.Partition][]connector.Record {

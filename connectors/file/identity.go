@@ -150,10 +150,6 @@ func inodeOf(info fs.FileInfo) uint64 {
 	return info.Sys().(*syscall.Stat_t).Ino
 }
 
-func linksOf(info fs.FileInfo) uint64 {
-	return uint64(info.Sys().(*syscall.Stat_t).Nlink) //nolint:unconvert // uint16 on darwin
-}
-
 // findInode looks for a file with that inode in a folder; "" if there is none.
 func findInode(folder string, inode uint64) (string, error) {
 	entries, err := os.ReadDir(folder)

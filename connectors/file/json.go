@@ -17,9 +17,8 @@ var errNotJSON = errors.New("the line is not one valid JSON document; put each d
 // jsonRows makes each line a JSON document as it stands. Key fields are top-level members, as texts: of a string its
 // content, of a number or bool its literal.
 type jsonRows struct {
-	keys   []string
-	key    *connector.Schema
-	values []connector.Value
+	keys []string
+	key  *connector.Schema
 }
 
 func newJSONRows(keys []string) *jsonRows {

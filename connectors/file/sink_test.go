@@ -30,48 +30,51 @@ func contents(t *testing.T, config map[string]string) []string {
 	return all
 }
 
+func jsonIDs(t *testing.T, config map[string]string) (ids []int64) {
+	for _, text := range contents(t, config) {
+		for line := range strings.Lines(text) {
+			var row struct {
+				ID   int64
+				Name *string
+			}
+			require.NoError(t, json.Unmarshal([]byte(line), &row))
+			require.Equal(t, row.ID%5 == 0, row.Name == nil, "null name of %d", row.ID)
+			ids = append(ids, row.ID)
+		}
+	}
+	return ids
+}
+
+func csvIDs(t *testing.T, config map[string]string) (ids []int64) {
+	for _, text := range contents(t, config) {
+		if text == "" {
+			continue
+		}
+		rows, err := csv.NewReader(strings.NewReader(text)).ReadAll()
+		require.NoError(t, err)
+		require.Equal(t, []string{"id", "name"}, rows[0])
+		for _, row := range rows[1:] {
+			id, err := strconv.ParseInt(row[0], 10, 64)
+			require.NoError(t, err)
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+func lineIDs(t *testing.T, config map[string]string) (ids []int64) {
+	for _, text := range contents(t, config) {
+		for line := range strings.Lines(text) {
+			id, err := strconv.ParseInt(strings.TrimSuffix(line, "\n"), 10, 64)
+			require.NoError(t, err)
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
 func TestSinkConformance(t *testing.T) {
 	t.Parallel()
-	jsonIDs := func(t *testing.T, config map[string]string) (ids []int64) {
-		for _, text := range contents(t, config) {
-			for line := range strings.Lines(text) {
-				var row struct {
-					ID   int64
-					Name *string
-				}
-				require.NoError(t, json.Unmarshal([]byte(line), &row))
-				require.Equal(t, row.ID%5 == 0, row.Name == nil, "null name of %d", row.ID)
-				ids = append(ids, row.ID)
-			}
-		}
-		return ids
-	}
-	csvIDs := func(t *testing.T, config map[string]string) (ids []int64) {
-		for _, text := range contents(t, config) {
-			if text == "" {
-				continue
-			}
-			rows, err := csv.NewReader(strings.NewReader(text)).ReadAll()
-			require.NoError(t, err)
-			require.Equal(t, []string{"id", "name"}, rows[0])
-			for _, row := range rows[1:] {
-				id, err := strconv.ParseInt(row[0], 10, 64)
-				require.NoError(t, err)
-				ids = append(ids, id)
-			}
-		}
-		return ids
-	}
-	lineIDs := func(t *testing.T, config map[string]string) (ids []int64) {
-		for _, text := range contents(t, config) {
-			for line := range strings.Lines(text) {
-				id, err := strconv.ParseInt(strings.TrimSuffix(line, "\n"), 10, 64)
-				require.NoError(t, err)
-				ids = append(ids, id)
-			}
-		}
-		return ids
-	}
 	number := func(id int64) connector.Record {
 		return connector.Record{After: connector.Datum{Schema: connector.Of(connector.Int64), Value: connector.IntValue(id)}}
 	}

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -79,11 +78,11 @@ func TestWhatTheSinkWritesAsCSVTheSourceReadsBack(t *testing.T) {
 	in, out := flights(t), filepath.Join(t.TempDir(), "flights.csv")
 	config := map[string]string{"format": "csv", "csv.null": "NA", "csv.types": flightTypes}
 	config["file"] = in
-	records, _ := readAll(t, Source, config, 1000)
 	sink := openTestSink(t, map[string]string{"file": out, "format": "csv", "csv.null": "NA"}, connector.Task{Epoch: 1})
-	for batch := range chunks(records, 1000) {
+	bad := readEach(t, Source, config, 1000, func(batch []connector.Record) {
 		require.NoError(t, sink.Write(t.Context(), connector.Batch{Records: batch}))
-	}
+	})
+	require.Empty(t, bad)
 	require.NoError(t, sink.Flush(t.Context()))
 	require.True(t, fileText(t, in) == fileText(t, out), "the copy differs")
 
@@ -106,19 +105,6 @@ func TestWhatTheSinkWritesAsCSVTheSourceReadsBack(t *testing.T) {
 	}
 }
 
-// chunks cuts records into batches.
-func chunks(records []connector.Record, size int) func(func([]connector.Record) bool) {
-	return func(yield func([]connector.Record) bool) {
-		for len(records) > 0 {
-			n := min(size, len(records))
-			if !yield(records[:n]) {
-				return
-			}
-			records = records[n:]
-		}
-	}
-}
-
 func TestTasksWriteFilesOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
@@ -135,11 +121,11 @@ func TestFilesRollBySizeAndTime(t *testing.T) {
 	config := map[string]string{"file": filepath.Join(folder, "${topic}.txt"), "format": "lines", "roll.interval.ms": "1"}
 	sink := openTestSink(t, config, connector.Task{Epoch: 1})
 	writeAll(t, sink, childRecord(0))
-	require.Eventually(t, func() bool {
+	until(t, func() bool {
 		writeAll(t, sink, childRecord(1))
 		_, err := os.Stat(filepath.Join(folder, "t-000002.txt"))
 		return err == nil
-	}, 10*time.Second, 5*time.Millisecond)
+	})
 
 	config = map[string]string{"file": filepath.Join(folder, "size.txt"), "format": "lines", "roll.bytes": "100"}
 	sink = openTestSink(t, config, connector.Task{Epoch: 1})
