@@ -84,7 +84,10 @@ func (c *Catalog) ensureTask(ctx context.Context, req ClaimRequest) error {
 	b := &pgx.Batch{}
 	b.Queue(`
 		insert into gantry.tasks (uid, task, writer)
-		select c.uid, @task, nextval('gantry.writer_numbers') from gantry.connectors c
+		select c.uid, @task, drawn.writer from gantry.connectors c, lateral (
+			select w.writer from (select 1 + floor(random() * 4294967295)::bigint as writer from generate_series(1, 8)) w
+			where not exists (select from gantry.tasks t where t.writer = w.writer)
+			  and not exists (select from gantry.fences f where f.writer = w.writer) limit 1) drawn
 		where c.uid = @uid and not exists (select from gantry.tasks where uid = @uid and task = @task)
 		on conflict (uid, task) do nothing`, args)
 	b.Queue(`

@@ -276,3 +276,20 @@ func TestTheHistoryOfEpochsTellsWhoOwnedATask(t *testing.T) {
 	require.NoError(t, f.Prune(ctx, time.Hour))
 	require.Equal(t, 1, read[int](t, f, "select count(*) from gantry.epochs"), "the owner's stays")
 }
+
+// Installations may share topics and targets: a reader would take equal writers for owners of one task, a target equal
+// uids for one connector.
+func TestTwoInstallationsShareNeitherUidsNorWriters(t *testing.T) {
+	t.Parallel()
+	var uids []int64
+	var writers []uint32
+	for range 2 {
+		f := newFixture(t)
+		c := f.connector(t, 1)
+		uids = append(uids, c.UID)
+		writers = append(writers, claim(t, f.keeper(t, "w"), c.UID, 0).Start().Writer)
+		require.Less(t, c.UID, int64(1)<<53, "a number that JSON clients can hold")
+	}
+	require.NotEqual(t, uids[0], uids[1])
+	require.NotEqual(t, writers[0], writers[1])
+}

@@ -17,7 +17,6 @@ drop table gantry.planned_tasks;
 drop table gantry.restarts;
 drop table gantry.revisions;
 drop table gantry.connectors;
-drop sequence gantry.writer_numbers;
 drop sequence gantry.connector_uids;
 drop table gantry.epoch_floor;
 drop table gantry.environment;

@@ -17,12 +17,13 @@ create table gantry.epoch_floor (
 );
 insert into gantry.epoch_floor (epoch) values (0);
 
--- Neither is ever reused. The number of a writer travels in every message, as an unsigned 32-bit number.
+-- A uid is never reused, not by a catalog that was restored from an older backup, and hardly ever by another
+-- installation: targets know connectors by it. Milliseconds since 1970 and a counter, below 2^53 until the year 2248.
 create sequence gantry.connector_uids as bigint no cycle;
-create sequence gantry.writer_numbers as bigint minvalue 1 maxvalue 4294967295 no cycle;
 
 create table gantry.connectors (
-    uid                  bigint primary key default nextval('gantry.connector_uids'),
+    uid                  bigint primary key default ((extract(epoch from clock_timestamp()) * 1000)::bigint << 10)
+                             + (nextval('gantry.connector_uids') & 1023),
     name                 text not null unique check (name <> ''),
     class                text not null check (class <> ''),
     kind                 text not null check (kind in ('source', 'sink')),
@@ -69,7 +70,9 @@ create table gantry.planned_tasks (
 );
 
 -- A task that has ever been owned: its writer number and who may commit. It outlives the plan, so that neither the epoch
--- nor the writer starts over. Every commit locks and moves this row; nothing renews a lease through it.
+-- nor the writer starts over. Writer numbers travel in every message, as unsigned 32-bit numbers; they are drawn at random,
+-- because installations that share a topic must not have the same ones: readers would take one for an older owner of the
+-- other. Every commit locks and moves this row; nothing renews a lease through it.
 create table gantry.tasks (
     uid           bigint not null references gantry.connectors on delete cascade,
     task          integer not null check (task >= 0),
