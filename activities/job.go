@@ -120,6 +120,7 @@ func (a *Activities) copySink(ctx context.Context, p plan, plugin connector.Plug
 	if _, _, err := newConverters(c.CommonConfig, config); err != nil {
 		return err
 	}
+	a.config.Failpoints.Reached(failpoint.SinkClaimed)
 	sink, err := plugin.OpenSink(ctx, config, task)
 	if err != nil {
 		return fmt.Errorf("open the sink: %w", err)
