@@ -1,0 +1,120 @@
+package e2e
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestOperatorsVerbsLoseAndDoubleNothing pauses, resumes, stops, restarts and reconfigures source and sinks in random order at
+// random moments of a copy of several files.
+func TestOperatorsVerbsLoseAndDoubleNothing(t *testing.T) {
+	t.Parallel()
+	const files, perFile, verbs = 6, 10_000, 24
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 1))
+	p := newPipe(start(t))
+	p.startWorker()
+	p.startWorker()
+	for n := range files {
+		name := fmt.Sprintf("a%d.csv", n)
+		if n >= files/2 {
+			name = fmt.Sprintf("b%d.csv", n) // matched by the second pattern only
+		}
+		writeInput(t, p.path(name), n, int64(n*perFile), int64((n+1)*perFile))
+	}
+	pattern := p.path("a*.csv")
+	p.startSource(pattern, config{"tasks.max": "2"})
+	p.startPostgresSink(nil)
+	p.startFileSink(nil)
+	names := []string{source, postgresSink, fileSink}
+	for n := range verbs {
+		// Any moment will do: what the verb meets is decided by how far the copy has come.
+		p.awaitRecordsOrRest(random.Int64N(files * perFile / verbs))
+		name := names[random.IntN(len(names))]
+		verb := []string{"pause", "stop", "restart", "config", "resume"}[random.IntN(5)]
+		switch {
+		case n == verbs/2:
+			name, pattern = source, p.path("[ab]*.csv")
+			fallthrough
+		case verb == "config":
+			tasks := fmt.Sprint(1 + random.IntN(4))
+			t.Logf("%d: %s with %s tasks", n, name, tasks)
+			p.reconfigure(name, pattern, tasks)
+		case verb == "restart":
+			t.Logf("%d: restart %s", n, name)
+			p.client.restart(name)
+		default:
+			t.Logf("%d: %s %s", n, verb, name)
+			p.client.verb(name, verb)
+		}
+	}
+	for _, name := range names {
+		p.client.verb(name, "resume")
+	}
+	p.requireExactlyOnce(files * perFile)
+}
+
+func (p *pipe) reconfigure(name, pattern, tasks string) {
+	p.t.Helper()
+	more := config{"tasks.max": tasks}
+	switch name {
+	case source:
+		p.client.put(name, p.sourceConfig(pattern, more))
+	case postgresSink:
+		p.client.put(name, p.postgresConfig(more))
+	case fileSink:
+		p.client.put(name, p.fileSinkConfig(more))
+	}
+}
+
+// awaitRecordsOrRest waits until n more records are in the topic, or nothing has come for a while.
+func (p *pipe) awaitRecordsOrRest(n int64) {
+	p.t.Helper()
+	from := p.topic.count()
+	last, moved := from, time.Now()
+	await(p.t, "records or rest", func() error {
+		count := p.topic.count()
+		if count != last {
+			last, moved = count, time.Now()
+		}
+		if count-from >= n || time.Since(moved) > 300*time.Millisecond {
+			return nil
+		}
+		return fmt.Errorf("%d of %d", count-from, n)
+	})
+}
+
+// TestDeleteEndsACopyCleanly deletes source and sink in the middle of a copy: what has arrived is there once, in order and
+// without holes, nothing comes any more, and nobody knows the connectors.
+func TestDeleteEndsACopyCleanly(t *testing.T) {
+	t.Parallel()
+	p := newPipe(start(t))
+	p.startWorker()
+	f := startFeed(t, p.path("input.csv"), 1000)
+	p.startSource(p.path("input.csv"), following())
+	p.startPostgresSink(nil)
+	p.awaitRecords(2000)
+	p.client.delete(postgresSink)
+	p.client.awaitGone(postgresSink)
+	rows := p.rows()
+	before := p.topic.count()
+	await(t, "the source goes on", func() error {
+		if n := p.topic.count(); n < before+1000 {
+			return fmt.Errorf("the topic has %d, from %d", n, before)
+		}
+		return nil
+	})
+	p.client.delete(source)
+	p.client.awaitGone(source)
+	p.stopWorkers()
+	require.Equal(t, rows, p.rows(), "a deleted sink writes nothing")
+	p.judgeTable().requireOnce(t, "Postgres")
+	v := judge(p.topic.read())
+	v.requireExactly(t, "topic", v.records)
+	require.Less(t, v.records, f.end(), "the source ended before its input did")
+}
