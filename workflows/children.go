@@ -156,10 +156,12 @@ func (c *connectorRun) restartTasks(ctx workflow.Context, r Restart) {
 	for _, t := range c.state.Tasks {
 		ch := c.tasks[t.Number]
 		wanted := r.AllTasks || (r.Task != nil && *r.Task == t.Number)
-		if !wanted || ch == nil || ch.future == nil || (r.OnlyFailed && t.State != Failed) {
+		if !wanted || ch == nil || ch.future == nil {
 			continue // one that is not there is about to be started anyway
 		}
-		if err := ch.future.SignalChildWorkflow(ctx, SignalRestart, nil).Get(ctx, nil); err != nil && ctx.Err() == nil {
+		// Whether it has failed is the task's to know: the catalog may have told of it before the task's report came here.
+		in := TaskRestart{OnlyFailed: r.OnlyFailed}
+		if err := ch.future.SignalChildWorkflow(ctx, SignalRestart, in).Get(ctx, nil); err != nil && ctx.Err() == nil {
 			workflow.GetLogger(ctx).Warn("restart a task", "connector", c.state.Name, "task", t.Number, "error", err)
 		}
 	}

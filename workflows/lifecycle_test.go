@@ -76,6 +76,18 @@ var lifeCycles = []lifeCycle{
 		require.Equal(t, map[int]int{0: 1, 1: 2}, w.counts(), "the healthy task is left alone")
 		require.Eventually(t, func() bool { return w.query().Tasks[1].State == workflows.Running }, 10*time.Second, 20*time.Millisecond)
 	}},
+	{"early restart", func(t *testing.T, w *world) {
+		w.create("a")
+		// REST has shown a failure of which the task's workflow has not heard yet.
+		w.signal(workflows.SignalRestart, workflows.Verb{OnlyFailed: true})
+		w.await("the wish", func() bool { return len(w.restarts) == 1 })
+		require.Eventually(t, func() bool { return w.signals(workflows.TaskWorkflowID(w.name, 0)) == 1 }, 10*time.Second, 20*time.Millisecond)
+		require.Equal(t, 1, w.counts()[0], "a task that is well is left alone")
+		w.edit(func() { w.fail[0] = true })
+		w.await("the failure", w.runs())
+		w.edit(func() { w.fail[0] = false })
+		w.await("the restart", and(w.runs("a"), func() bool { return w.starts[0] >= 2 }))
+	}},
 	{"planning failure", func(t *testing.T, w *world) {
 		w.create("a")
 		w.edit(func() {

@@ -37,7 +37,7 @@ const (
 	SignalTask = "task"
 )
 
-// Signals to a task beside SignalRestart.
+// Signals to a task beside SignalRestart, which takes a TaskRestart.
 const SignalYield = "yield" // hand the task over to whichever worker has room
 
 // Queries.
@@ -155,6 +155,11 @@ type Restart struct {
 	AllTasks   bool `json:"allTasks,omitempty"`
 	Task       *int `json:"task,omitempty"`
 	OnlyFailed bool `json:"onlyFailed,omitempty"`
+}
+
+// TaskRestart is the optional input of SignalRestart to a task.
+type TaskRestart struct {
+	OnlyFailed bool `json:"onlyFailed,omitempty"` // leave the task alone unless it has failed
 }
 
 // TaskReport is the input of SignalTask.

@@ -76,6 +76,21 @@ func (w *world) record(path string) {
 	}
 }
 
+// signals counts the signals that a workflow has got.
+func (w *world) signals(id string) int {
+	w.t.Helper()
+	n := 0
+	events := w.client.GetWorkflowHistory(w.t.Context(), id, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		event, err := events.Next()
+		require.NoError(w.t, err)
+		if event.EventType == enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED {
+			n++
+		}
+	}
+	return n
+}
+
 // allRuns are the run ids of a workflow, newest first. The newest is asked for by id: lists lag.
 func (w *world) allRuns(id string) []string {
 	newest := w.runID(id)

@@ -18,6 +18,10 @@ const (
 	// their own delay.
 	runTaskRetry = 250 * time.Millisecond
 
+	// A restart of failed tasks that comes this long before the failure was meant for it: REST shows a failure before the
+	// workflow hears of it.
+	forgiveFor = 5 * time.Second
+
 	shortTurn      = time.Second // a turn that ends sooner is suspicious
 	shortTurns     = 5           // this many in a row are followed by pauses
 	longestPause   = time.Minute // between turns that the catalog does not want
@@ -39,8 +43,9 @@ type taskRun struct {
 	state   TaskState
 	restart workflow.ReceiveChannel
 	yield   workflow.ReceiveChannel
-	short   int // turns in a row that ended at once
-	pauses  int // in a row
+	short   int       // turns in a row that ended at once
+	pauses  int       // in a row
+	forgive time.Time // when failed tasks were last asked to start over
 }
 
 func (t *taskRun) setup(ctx workflow.Context) error {
@@ -63,9 +68,10 @@ func (t *taskRun) setup(ctx workflow.Context) error {
 func (t *taskRun) run(ctx workflow.Context) (TaskResult, error) {
 	for {
 		if t.state.State == Failed {
-			if err := t.awaitSignal(ctx, 0); err != nil {
+			if err := workflow.Await(ctx, func() bool { return t.restart.Len() > 0 }); err != nil {
 				return TaskResult{}, err
 			}
+			t.take(ctx)
 			t.become(ctx, Running, "")
 		}
 		began := workflow.Now(ctx)
@@ -74,12 +80,14 @@ func (t *taskRun) run(ctx workflow.Context) (TaskResult, error) {
 		if ctx.Err() != nil {
 			return TaskResult{}, temporal.NewCanceledError(TaskResult{Settled: result.Settled})
 		}
-		if final(err) {
+		again := t.take(ctx) || workflow.Now(ctx).Sub(t.forgive) <= forgiveFor
+		if final(err) && !again {
 			t.become(ctx, Failed, cause(err))
 		} else if pause := t.pause(result, err, workflow.Now(ctx).Sub(began)); pause > 0 {
-			if err := t.awaitSignal(ctx, pause); err != nil {
+			if _, err := workflow.AwaitWithTimeout(ctx, pause, t.signalled); err != nil {
 				return TaskResult{}, temporal.NewCanceledError(TaskResult{Settled: result.Settled})
 			}
+			t.take(ctx)
 		}
 		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() && t.restart.Len() == 0 && t.yield.Len() == 0 {
 			return TaskResult{}, workflow.NewContinueAsNewError(ctx, TaskType, t.state)
@@ -107,9 +115,14 @@ func (t *taskRun) turn(ctx workflow.Context) (RunTaskResult, error) {
 	defer cancel()
 	done := workflow.ExecuteActivity(actx, ActivityRunTask, RunTaskInput{
 		Connector: t.state.Connector, UID: t.state.UID, Task: t.state.Task, Hash: t.state.Hash})
-	if err := workflow.Await(ctx, func() bool { return done.IsReady() || t.signalled() }); err == nil && t.signalled() {
-		t.drain()
-		cancel()
+	for !done.IsReady() {
+		if err := workflow.Await(ctx, func() bool { return done.IsReady() || t.signalled() }); err != nil {
+			break // the activity is being cancelled too
+		}
+		if !done.IsReady() && t.take(ctx) {
+			cancel()
+			break
+		}
 	}
 	var result RunTaskResult
 	err := done.Get(ctx, &result)
@@ -137,26 +150,21 @@ func (t *taskRun) pause(result RunTaskResult, err error, lasted time.Duration) t
 	return 0
 }
 
-// awaitSignal returns after a signal, after d (0: never), or with an error when the workflow is cancelled.
-func (t *taskRun) awaitSignal(ctx workflow.Context, d time.Duration) error {
-	var err error
-	if d == 0 {
-		err = workflow.Await(ctx, t.signalled)
-	} else {
-		_, err = workflow.AwaitWithTimeout(ctx, d, t.signalled)
-	}
-	if err == nil {
-		t.drain()
-	}
-	return err
-}
-
 func (t *taskRun) signalled() bool { return t.restart.Len() > 0 || t.yield.Len() > 0 }
 
-func (t *taskRun) drain() {
-	for t.restart.ReceiveAsync(nil) || t.yield.ReceiveAsync(nil) {
-		continue
+// take takes all signals and reports whether one of them wants a turn to end.
+func (t *taskRun) take(ctx workflow.Context) (end bool) {
+	for in := (TaskRestart{}); t.restart.ReceiveAsync(&in); in = (TaskRestart{}) {
+		if in.OnlyFailed {
+			t.forgive = workflow.Now(ctx)
+		} else {
+			end = true
+		}
 	}
+	for t.yield.ReceiveAsync(nil) {
+		end = true
+	}
+	return end
 }
 
 // become moves to a new state and tells whoever watches: the search attributes, the Web UI, the connector.
