@@ -77,16 +77,18 @@ func exec(t testing.TB, info devstack.Info, sql string) {
 	}
 }
 
-// Namespace creates a Temporal namespace with Gantry's search attributes in the shared stack and returns its name. It
-// stays until the stack's data is deleted, because deleting one takes longer than most tests.
+// Namespace creates a Temporal namespace with Gantry's search attributes in the shared stack and returns its name. Its
+// schedules are deleted at Cleanup; it stays itself, because deleting one takes longer than most tests.
 func Namespace(t testing.TB) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), setupWithin)
 	defer cancel()
 	name := "test-" + suffix()
-	if err := attach(t).CreateNamespace(ctx, name); err != nil {
+	s := attach(t)
+	if err := s.CreateNamespace(ctx, name); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { quiet(t, s.TemporalAddress, name) })
 	return name
 }
 
