@@ -37,12 +37,16 @@ func (a *Activities) planTasks(ctx context.Context, in workflows.PlanTasksInput)
 	if err != nil {
 		return workflows.PlanTasksResult{}, err
 	}
-	plan, note, err := a.plan(ctx, conn)
+	plugin, err := a.Plugins.Find(conn.Class)
+	if err != nil {
+		return workflows.PlanTasksResult{}, connector.Permanent(err)
+	}
+	plan, note, err := a.plan(ctx, conn, plugin)
 	if err != nil {
 		return workflows.PlanTasksResult{}, err
 	}
-	result := workflows.PlanTasksResult{Revision: conn.Revision, Generation: conn.Generation, Watched: true, Note: note,
-		Tasks: make([]workflows.PlannedTask, len(plan))}
+	result := workflows.PlanTasksResult{Revision: conn.Revision, Generation: conn.Generation, Note: note,
+		Watched: plugin.Kind == connector.KindSink || plugin.Watches(), Tasks: make([]workflows.PlannedTask, len(plan))}
 	for i, t := range plan {
 		result.Tasks[i] = workflows.PlannedTask{Number: t.Number, Hash: t.Hash}
 	}
@@ -57,11 +61,7 @@ func (a *Activities) planTasks(ctx context.Context, in workflows.PlanTasksInput)
 }
 
 // plan makes a plan; note says what it lacks.
-func (a *Activities) plan(ctx context.Context, conn catalog.Connector) (plan []catalog.PlannedTask, note string, err error) {
-	plugin, err := a.Plugins.Find(conn.Class)
-	if err != nil {
-		return nil, "", connector.Permanent(err)
-	}
+func (a *Activities) plan(ctx context.Context, conn catalog.Connector, plugin connector.Plugin) (plan []catalog.PlannedTask, note string, err error) {
 	resolved, err := resolve(conn.Config)
 	if err != nil {
 		return nil, "", err

@@ -110,6 +110,7 @@ type Plugin struct {
 	plan      func(ctx context.Context, config map[string]string, max int) ([]map[string]string, error)
 	watch     func(ctx context.Context, config map[string]string, changed func()) error
 	source    func(ctx context.Context, config map[string]string, task Task) (Source, error)
+	watches   bool
 	sink      func(ctx context.Context, config map[string]string, task Task) (Sink, error)
 }
 
@@ -156,6 +157,7 @@ func NewSource[C any](s SourceSpec[C]) Plugin {
 			return s.Plan(ctx, c, max)
 		},
 		watch: func(ctx context.Context, m map[string]string, changed func()) error {
+		watches: s.Watch != nil,
 			c, err := decode(m)
 			if err != nil {
 				return err
@@ -257,6 +259,9 @@ func (p Plugin) otherKind() error {
 }
 
 // Watch runs a source's watcher until ctx ends; see SourceSpec.Watch. A sink has nothing to watch.
+// Watches reports whether the connector is a source with a watcher; without one Watch only waits.
+func (p Plugin) Watches() bool { return p.watches }
+
 func (p Plugin) Watch(ctx context.Context, config map[string]string, changed func()) error {
 	if p.watch == nil {
 		<-ctx.Done()
