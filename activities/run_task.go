@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/gantry-connect/gantry/catalog"
+	"github.com/gantry-connect/gantry/connector"
 	"github.com/gantry-connect/gantry/pipeline"
 	"github.com/gantry-connect/gantry/workflows"
 )
@@ -75,15 +76,25 @@ func (t *turn) run(ctx context.Context) ending {
 	}
 	defer t.release(ctx, lease)
 	if lease.Start().PlanHash != t.in.Hash {
-		return ending{reason: reason(workflows.ReleaseUnwanted), settled: len(lease.Start().Open) == 0}
+		return ending{reason: reason(workflows.ReleaseUnwanted), settled: p.conn.Kind == string(connector.KindSource) && len(lease.Start().Open) == 0}
 	}
 	p.log = t.log.With("epoch", lease.Start().Epoch)
 	// From here on the lease decides, not the activity's context.
 	j := t.a.start(context.WithoutCancel(ctx), p, lease)
 	t.own(lease, j)
 	e := t.conduct(ctx, lease, j)
-	e.settled = e.err == nil || (p.conn.Kind == "source" && j.ledger.clean())
+	e.settled = settledBy(p.conn.Kind, e.err, j.ledger.clean())
 	return e
+}
+
+// settledBy reports whether a task that ended with err has left nothing to settle. A source may leave queues open although it
+// has drained: those that hold records which it had not given again yet. A sink's target may be ahead of the catalog after an
+// error.
+func settledBy(kind string, err error, clean bool) bool {
+	if kind == string(connector.KindSource) {
+		return clean
+	}
+	return err == nil
 }
 
 func unwantedIf(unwanted bool) reason {

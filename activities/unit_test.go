@@ -52,6 +52,16 @@ func TestFailuresBecomeWhatTheServerShallDo(t *testing.T) {
 	require.Equal(t, context.Canceled, toTemporal(context.Canceled, failure{}))
 }
 
+func TestADrainedSourceWithOpenQueuesIsNotSettled(t *testing.T) {
+	t.Parallel()
+	failed := errors.New("connection refused")
+	require.False(t, settledBy("source", nil, false), "a plan that moves its partitions would double what was read back")
+	require.True(t, settledBy("source", nil, true))
+	require.True(t, settledBy("source", failed, true))
+	require.True(t, settledBy("sink", nil, true))
+	require.False(t, settledBy("sink", failed, true))
+}
+
 func TestDelaysGrowAndEnd(t *testing.T) {
 	t.Parallel()
 	require.Zero(t, failure{}.delay(), "left to the policy")
