@@ -64,6 +64,7 @@ type sinkQueue struct {
 	queue     Queue
 	partition connector.Partition
 	offset    int64 // where to begin
+	latest    bool  // for lack of a position that is the queue's end
 	rules     readers
 	lag       int64 // as of the last pull; guarded by Sink.buffer's lock
 	slot      chan struct{}
@@ -73,7 +74,7 @@ type sinkQueue struct {
 type pulled struct {
 	from     *sinkQueue
 	records  []connector.Record
-	messages []Received // of the records, one each
+	messages []*Received // of the records, one each
 	next     int64
 	rules    readers // at next
 	bytes    int64
@@ -86,6 +87,9 @@ type badMessage struct {
 	message Received
 	err     *stageError
 }
+
+// runsAhead is how many runs wait for the writer at most; their bytes are bounded by BufferBytes.
+const runsAhead = 4
 
 // NewSink checks a job. The error is a connector.ConfigErrors.
 func NewSink(j SinkJob) (*Sink, error) {
@@ -102,7 +106,7 @@ func NewSink(j SinkJob) (*Sink, error) {
 		j.Progress = NewProgress()
 	}
 	s := &Sink{config: j.Config, task: j.Task, sink: j.Sink, job: j, retry: &retrier{j.Progress, j.Logger}, progress: j.Progress,
-		points: j.Failpoints, logger: j.Logger, buffer: newByteBudget(j.BufferBytes), chunks: make(chan *pulled), moved: connector.Position{}}
+		points: j.Failpoints, logger: j.Logger, buffer: newByteBudget(j.BufferBytes), chunks: make(chan *pulled, runsAhead), moved: connector.Position{}}
 	s.errors = tolerance{config: j.Config.CommonConfig, task: j.Task, progress: j.Progress, logger: j.Logger}
 	return s, nil
 }
@@ -177,7 +181,8 @@ func offsetOf(next int64, rules *readers) connector.Offset {
 	return o
 }
 
-// begin finds where to begin in each queue: where the target stands, else the catalog's position, else start.offset.
+// begin finds where to begin in each queue: where the target stands, else the catalog's position, else start.offset. The
+// end of a queue is recorded before anything is read: the next start would otherwise begin at an end that has moved.
 func (s *Sink) begin(ctx context.Context) error {
 	target := s.sink.Position()
 	g := newGroup(ctx, s.logger, 8)
@@ -191,7 +196,19 @@ func (s *Sink) begin(ctx context.Context) error {
 			return nil
 		})
 	}
-	return g.Wait()
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	point := Checkpoint{Position: connector.Position{}}
+	for _, q := range s.queues {
+		if q.latest {
+			point.Position[q.partition] = offsetOf(q.offset, &q.rules)
+		}
+	}
+	if len(point.Position) == 0 {
+		return nil
+	}
+	return s.retry.do(ctx, "commit where to begin", func() error { return s.job.Ledger.Commit(ctx, point) })
 }
 
 func (s *Sink) beginQueue(ctx context.Context, q *sinkQueue, target connector.Position) error {
@@ -210,7 +227,7 @@ func (s *Sink) beginQueue(ctx context.Context, q *sinkQueue, target connector.Po
 	if !known {
 		q.offset = start
 		if s.config.StartOffset == "latest" {
-			q.offset = end
+			q.offset, q.latest = end, true
 		}
 		return s.learn(ctx, q, start)
 	}
