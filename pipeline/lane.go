@@ -288,11 +288,13 @@ func (l *lane) take(n int) (open bool, wait <-chan struct{}) {
 	return false, nil
 }
 
-// open notes that the ledger expects messages from o on.
-func (l *lane) open(o OpenQueue) {
+// open notes that the ledger expects messages from o on, and that n are about to come in: between the two the lane must
+// not be found idle.
+func (l *lane) open(o OpenQueue, n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.state, l.next, l.number, l.active = laneOpen, o.Low, o.Seq, time.Now()
+	l.pending += n
 }
 
 // beginClose starts to close the lane if it is open and has nothing to send or to cover, and has been so for idle.

@@ -96,8 +96,7 @@ func (s *Source) openClosed(ctx context.Context, closed []*laneChunk) error {
 	}
 	s.points.Reached(failpoint.SourceOpened)
 	for i, c := range closed {
-		c.lane.open(open[i])
-		c.lane.take(len(c.msgs))
+		c.lane.open(open[i], len(c.msgs))
 	}
 	return nil
 }

@@ -190,7 +190,7 @@ func (l *lane) recover(ctx context.Context, o OpenQueue, required bool) ([]arriv
 	if err != nil {
 		return nil, err
 	}
-	l.open(OpenQueue{Queue: l.queue, Low: end, Seq: 0})
+	l.open(OpenQueue{Queue: l.queue, Low: end, Seq: 0}, 0)
 	var found []arrived
 	err = l.scan(ctx, low, end, &rules, func(offset int64, s *stamp) {
 		sp := &span{seq: spanUnclaimed, offset: offset, number: s.Number}
