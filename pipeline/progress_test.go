@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,10 +47,10 @@ func TestRetriesGoOnUntilItWorksAndShow(t *testing.T) {
 		r := &retrier{p, discard}
 		down, start := errors.New("down"), time.Now()
 		done := make(chan error, 1)
-		up := false
+		var up atomic.Bool
 		go func() {
 			done <- r.do(t.Context(), "reach it", func() error {
-				if up {
+				if up.Load() {
 					return nil
 				}
 				return down
@@ -61,7 +62,7 @@ func TestRetriesGoOnUntilItWorksAndShow(t *testing.T) {
 		require.Equal(t, "reach it", s.RetryingWhat)
 		require.True(t, s.RetryingSince.Equal(start))
 		require.InDelta(t, 3600/5, s.Retries, 60, "back-off ends at five seconds")
-		up = true
+		up.Store(true)
 		require.NoError(t, <-done)
 		require.NoError(t, p.Snapshot().LastError)
 	})

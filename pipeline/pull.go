@@ -68,7 +68,7 @@ func (s *Sink) sort(ctx context.Context, q *sinkQueue, maker *recordMaker, p *Pu
 		case err != nil:
 			return err
 		default:
-			c.records, c.messages = append(c.records, rec), append(c.messages, *m)
+			c.records, c.messages = append(c.records, rec), append(c.messages, m)
 		}
 		c.bytes += int64(len(m.Body))
 		c.charge += int64(rec.Size)
@@ -87,7 +87,37 @@ func (s *Sink) sort(ctx context.Context, q *sinkQueue, maker *recordMaker, p *Pu
 }
 
 func (s *Sink) run(q *sinkQueue, n int) *pulled {
-	return &pulled{from: q, records: make([]connector.Record, 0, n), messages: make([]Received, 0, n)}
+	return &pulled{from: q, records: runSlices.get(n), messages: make([]*Received, 0, n)}
+}
+
+// recordSlices are slices of records that a target has taken, to be filled again: records are large, and a task may go
+// through a million of them in seconds.
+type recordSlices struct{ kept sync.Pool }
+
+var (
+	runSlices   recordSlices
+	batchSlices recordSlices // larger ones
+)
+
+// get returns an empty slice with room for n records.
+func (p *recordSlices) get(n int) []connector.Record {
+	if n == 0 {
+		return nil
+	}
+	if kept, ok := p.kept.Get().(*[]connector.Record); ok && cap(*kept) >= n {
+		return *kept
+	}
+	return make([]connector.Record, 0, n)
+}
+
+// put is called when nobody uses the slice any more. It lets go of what the records hold.
+func (p *recordSlices) put(s []connector.Record) {
+	if cap(s) == 0 {
+		return
+	}
+	clear(s)
+	s = s[:0]
+	p.kept.Put(&s)
 }
 
 // judge is the readers' rule; messages without a stamp are other programs' and count.

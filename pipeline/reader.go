@@ -74,6 +74,15 @@ func (r *readers) judge(s *stamp) (verdict, error) {
 	return counts, nil
 }
 
+// follow is judge for messages that are not delivered: what is missing among them is nobody's loss here, and an operator who
+// sets a position behind a loss must be able to go on.
+func (r *readers) follow(s *stamp) {
+	if v, err := r.judge(s); v == counts && err != nil {
+		w := r.writer(s.Writer)
+		w.Next, w.fresh = s.Number+1, false
+	}
+}
+
 // clone is for a state that travels with a chunk while the reader goes on.
 func (r *readers) clone() readers { return readers{writers: append([]writerState(nil), r.writers...)} }
 

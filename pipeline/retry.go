@@ -91,12 +91,15 @@ func awaitLease(ctx context.Context, r *retrier, lease Lease) error {
 	})
 }
 
+// ErrPanicked marks the error of a job in which code has panicked.
+var ErrPanicked = errors.New("panicked")
+
 // guard runs f and makes an error of a panic, so that a connector that panics ends its own task only.
 func guard(logger *slog.Logger, name string, f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			logger.Debug("panic", "goroutine", name, "panic", v, "stack", string(debug.Stack()))
-			err = fmt.Errorf("%s panicked: %v", name, v)
+			err = fmt.Errorf("%s %w: %v", name, ErrPanicked, v)
 		}
 	}()
 	return f()

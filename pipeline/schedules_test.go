@@ -115,8 +115,8 @@ func TestFoundRecordsHoldTheCheckpointBack(t *testing.T) {
 	})
 }
 
-// TestAFenceWhoseAckIsLostGetsTheNextTerm: the first fence arrives last of all. Had it been sent again as it was, it would
-// end what its own owner sent behind the second.
+// TestAFenceWhoseAckIsLostGetsTheNextTerm, so that (epoch, term) names one fence with one offset; its late copy, which here
+// arrives last of all, changes nothing.
 func TestAFenceWhoseAckIsLostGetsTheNextTerm(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -74,7 +74,7 @@ type sinkQueue struct {
 type pulled struct {
 	from     *sinkQueue
 	records  []connector.Record
-	messages []Received // of the records, one each
+	messages []*Received // of the records, one each
 	next     int64
 	rules    readers // at next
 	bytes    int64
@@ -87,6 +87,9 @@ type badMessage struct {
 	message Received
 	err     *stageError
 }
+
+// runsAhead is how many runs wait for the writer at most; their bytes are bounded by BufferBytes.
+const runsAhead = 4
 
 // NewSink checks a job. The error is a connector.ConfigErrors.
 func NewSink(j SinkJob) (*Sink, error) {
@@ -103,7 +106,7 @@ func NewSink(j SinkJob) (*Sink, error) {
 		j.Progress = NewProgress()
 	}
 	s := &Sink{config: j.Config, task: j.Task, sink: j.Sink, job: j, retry: &retrier{j.Progress, j.Logger}, progress: j.Progress,
-		points: j.Failpoints, logger: j.Logger, buffer: newByteBudget(j.BufferBytes), chunks: make(chan *pulled), moved: connector.Position{}}
+		points: j.Failpoints, logger: j.Logger, buffer: newByteBudget(j.BufferBytes), chunks: make(chan *pulled, runsAhead), moved: connector.Position{}}
 	s.errors = tolerance{config: j.Config.CommonConfig, task: j.Task, progress: j.Progress, logger: j.Logger}
 	return s, nil
 }
@@ -276,7 +279,7 @@ func (s *Sink) learn(ctx context.Context, q *sinkQueue, start int64) error {
 		for i := range p.Messages {
 			if m := &p.Messages[i]; m.Offset < q.offset {
 				if st, err := parseStamp(m.Property(stampProperty)); err == nil {
-					_, _ = q.rules.judge(&st) // what is missing here was another reader's to notice
+					q.rules.follow(&st)
 				}
 			}
 		}

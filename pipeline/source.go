@@ -43,7 +43,7 @@ type SourceJob struct {
 	// MaxMessageBytes is the broker's limit for one message. Default 4 MiB.
 	MaxMessageBytes int
 	// WindowRecords and WindowBytes bound what is sent beyond the last committed position, and so what is read back after an
-	// unclean stop. Defaults 20,000 and 16 MiB.
+	// unclean stop. Defaults 80,000 and 64 MiB; a quarter may lack its acknowledgement.
 	WindowRecords, WindowBytes int64
 	// IdleClose is how long a queue stays open without a record. Default 30 s.
 	IdleClose time.Duration
@@ -119,10 +119,10 @@ func (j SourceJob) withDefaults() SourceJob {
 		j.MaxMessageBytes = 4 << 20
 	}
 	if j.WindowRecords == 0 {
-		j.WindowRecords = 20_000
+		j.WindowRecords = 80_000
 	}
 	if j.WindowBytes == 0 {
-		j.WindowBytes = 16 << 20
+		j.WindowBytes = 64 << 20
 	}
 	if j.IdleClose == 0 {
 		j.IdleClose = 30 * time.Second
@@ -146,19 +146,9 @@ func (s *Source) Progress() *Progress { return s.progress }
 // caller's to close, once Run has returned.
 func (s *Source) Run(ctx context.Context, drain <-chan struct{}) error {
 	s.points.Reached(failpoint.SourceClaimed)
-	var found *foundSet
-	if len(s.start.Open) > 0 {
-		var err error
-		if found, err = s.readBack(ctx); err != nil {
-			return s.ended(err)
-		}
-		if !s.once { // marks that the source does not keep say nothing about what arrived
-			if found.left > 0 {
-				s.progress.doubles.Add(1)
-				s.logger.Warn("records sent since the last checkpoint are sent again: the connector promises at least once", "records", found.left)
-			}
-			found.forget()
-		}
+	found, err := s.arrivedBefore(ctx)
+	if err != nil {
+		return s.ended(err)
 	}
 	g := newGroup(ctx, s.logger, 0)
 	reading, stop := context.WithCancel(g.ctx)
@@ -197,7 +187,7 @@ func (s *Source) Run(ctx context.Context, drain <-chan struct{}) error {
 		}
 		return nil
 	})
-	err := g.Wait()
+	err = g.Wait()
 	if err == nil {
 		err = cmp.Or(encodeErr, readErr)
 	}
@@ -205,6 +195,24 @@ func (s *Source) Run(ctx context.Context, drain <-chan struct{}) error {
 		err = guard(s.logger, "source", func() error { return s.tell(ctx, true) })
 	}
 	return s.ended(err)
+}
+
+// arrivedBefore is what the last owner got into queues that it left open, and that the source will give again; nil if it
+// left none.
+func (s *Source) arrivedBefore(ctx context.Context) (*foundSet, error) {
+	if len(s.start.Open) == 0 {
+		return nil, nil
+	}
+	found, err := s.readBack(ctx)
+	if err != nil || s.once {
+		return found, err
+	}
+	if found.left > 0 { // marks that the source does not keep say nothing about what arrived
+		s.progress.doubles.Add(1)
+		s.logger.Warn("records sent since the last checkpoint are sent again: the connector promises at least once", "records", found.left)
+	}
+	found.forget()
+	return found, nil
 }
 
 // ended makes lost data final: the task has to be rebuilt from an older position by an operator.

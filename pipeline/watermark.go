@@ -9,10 +9,12 @@ import (
 )
 
 // watermark follows batches from the source to the broker's acks. It knows the position behind the last batch of which,
-// and of all before it, every message is acknowledged; and it bounds what may be sent beyond the committed position.
+// and of all before it, every message is acknowledged; and it bounds what may be sent beyond the committed position. A
+// quarter of that may lack its acknowledgement: it is held in memory, while the rest only waits for a commit, which a busy
+// catalog may take its time for.
 type watermark struct {
-	maxRecords, maxBytes int64
-	moved                chan struct{} // has an element when due may have become true
+	window, flight volume
+	moved          chan struct{} // has an element when due may have become true
 
 	mu      sync.Mutex
 	batches []sourceBatch // not covered yet, oldest first
@@ -20,10 +22,19 @@ type watermark struct {
 	last    uint64        // seq of the newest batch; seqs start at 1
 	covered coverage      // since the last take
 	out     volume        // sent, or reserved for sending, beyond the committed position
-	space   chan struct{} // closed when out shrinks; nil if nobody waits
+	flying  volume        // of that, not known to be acknowledged
+	space   chan struct{} // closed when one of them shrinks; nil if nobody waits
 }
 
 type volume struct{ records, bytes int64 }
+
+func (v *volume) add(o volume)  { v.records, v.bytes = v.records+o.records, v.bytes+o.bytes }
+func (v *volume) take(o volume) { v.records, v.bytes = v.records-o.records, v.bytes-o.bytes }
+
+// takes reports whether o fits beside what is there. What is larger than all the room fits when it is alone.
+func (v volume) takes(o, there volume) bool {
+	return there == volume{} || (there.records+o.records <= v.records && there.bytes+o.bytes <= v.bytes)
+}
 
 // sourceBatch is one batch that was read.
 type sourceBatch struct {
@@ -41,16 +52,17 @@ type coverage struct {
 }
 
 func newWatermark(maxRecords, maxBytes int64) *watermark {
-	return &watermark{maxRecords: maxRecords, maxBytes: maxBytes, moved: make(chan struct{}, 1), first: 1}
+	return &watermark{window: volume{maxRecords, maxBytes}, flight: volume{maxRecords / 4, maxBytes / 4},
+		moved: make(chan struct{}, 1), first: 1}
 }
 
 // reserve waits until a batch of this size may be sent. A batch larger than all of the window waits until it is alone.
 func (w *watermark) reserve(ctx context.Context, size volume) error {
 	for {
 		w.mu.Lock()
-		if (w.out == volume{}) || (w.out.records+size.records <= w.maxRecords && w.out.bytes+size.bytes <= w.maxBytes) {
-			w.out.records += size.records
-			w.out.bytes += size.bytes
+		if w.window.takes(size, w.out) && w.flight.takes(size, w.flying) {
+			w.out.add(size)
+			w.flying.add(size)
 			w.mu.Unlock()
 			return nil
 		}
@@ -107,8 +119,8 @@ func (w *watermark) advance() bool {
 			w.covered.position = make(connector.Position, len(b.next))
 		}
 		maps.Copy(w.covered.position, b.next)
-		w.covered.size.records += b.size.records
-		w.covered.size.bytes += b.size.bytes
+		w.covered.size.add(b.size)
+		w.flying.take(b.size)
 		w.covered.seq = w.first + uint64(n)
 		if b.release != nil {
 			b.release()
@@ -121,7 +133,17 @@ func (w *watermark) advance() bool {
 	if len(w.batches) == 0 {
 		w.batches = nil // the array's front is used up
 	}
+	if n > 0 {
+		w.makeSpace()
+	}
 	return n > 0
+}
+
+func (w *watermark) makeSpace() {
+	if w.space != nil {
+		close(w.space)
+		w.space = nil
+	}
 }
 
 func (w *watermark) wake() {
@@ -137,7 +159,7 @@ func (w *watermark) due() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	c := w.covered.size
-	return 4*c.records >= w.maxRecords || 4*c.bytes >= w.maxBytes || (w.space != nil && w.covered.position != nil && len(w.batches) == 0)
+	return 4*c.records >= w.window.records || 4*c.bytes >= w.window.bytes || (w.space != nil && w.covered.position != nil && len(w.batches) == 0)
 }
 
 // take hands over what is covered since the last take; position is nil if that is nothing.
@@ -153,12 +175,8 @@ func (w *watermark) take() coverage {
 func (w *watermark) committed(size volume) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.out.records -= size.records
-	w.out.bytes -= size.bytes
-	if w.space != nil {
-		close(w.space)
-		w.space = nil
-	}
+	w.out.take(size)
+	w.makeSpace()
 }
 
 // empty reports whether all that was read is covered.

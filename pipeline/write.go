@@ -12,12 +12,9 @@ import (
 // write hands runs to the target as one batch, whose position says where to go on after it.
 func (s *Sink) write(ctx context.Context, runs []*pulled) error {
 	var charge int64
-	records, messages := runs[0].records, runs[0].messages
+	records, messages := joined(runs)
 	next := make(connector.Position, len(runs))
 	for i, r := range runs {
-		if i > 0 {
-			records, messages = append(records, r.records...), append(messages, r.messages...)
-		}
 		charge += r.charge
 		for j := range r.bad {
 			if err := s.give(ctx, &r.bad[j].message, r.bad[j].err); err != nil {
@@ -44,7 +41,29 @@ func (s *Sink) write(ctx context.Context, runs []*pulled) error {
 	if len(records) > 0 {
 		s.progress.copied(int64(len(records)), bytes)
 	}
+	if len(runs) > 1 {
+		batchSlices.put(records)
+	}
+	for _, r := range runs {
+		runSlices.put(r.records)
+	}
 	return nil
+}
+
+// joined is the records of all runs, with their messages.
+func joined(runs []*pulled) ([]connector.Record, []*Received) {
+	if len(runs) == 1 {
+		return runs[0].records, runs[0].messages
+	}
+	n := 0
+	for _, r := range runs {
+		n += len(r.records)
+	}
+	records, messages := batchSlices.get(n), make([]*Received, 0, n)
+	for _, r := range runs {
+		records, messages = append(records, r.records...), append(messages, r.messages...)
+	}
+	return records, messages
 }
 
 func laterRun(runs []*pulled, q *sinkQueue) bool {
@@ -57,7 +76,7 @@ func laterRun(runs []*pulled, q *sinkQueue) bool {
 }
 
 // hand calls the sink until it has taken every record but those that are given up.
-func (s *Sink) hand(ctx context.Context, records []connector.Record, messages []Received, next connector.Position) error {
+func (s *Sink) hand(ctx context.Context, records []connector.Record, messages []*Received, next connector.Position) error {
 	for {
 		if err := awaitLease(ctx, s.retry, s.job.Lease); err != nil {
 			return err
@@ -72,7 +91,7 @@ func (s *Sink) hand(ctx context.Context, records []connector.Record, messages []
 		if !errors.As(err, &bad) || bad.Index < 0 || bad.Index >= len(records) {
 			return fmt.Errorf("write %d records to the target: %w", len(records), err)
 		}
-		if err := s.give(ctx, &messages[bad.Index], &stageError{stageWrite, bad.Err}); err != nil {
+		if err := s.give(ctx, messages[bad.Index], &stageError{stageWrite, bad.Err}); err != nil {
 			return err
 		}
 		records = without(records, bad.Index)
@@ -80,7 +99,7 @@ func (s *Sink) hand(ctx context.Context, records []connector.Record, messages []
 	}
 }
 
-// without copies, because the sink may have kept the slice.
+// without copies: the slice is still the run's.
 func without[T any](list []T, i int) []T {
 	out := make([]T, 0, len(list)-1)
 	return append(append(out, list[:i]...), list[i+1:]...)
