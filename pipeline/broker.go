@@ -82,7 +82,8 @@ type Broker interface {
 	// Pull returns messages from offset on, at most limit, and waits some seconds for the first. ErrOffsetOutOfRange says
 	// that the queue does not hold the offset. It asks the master only, so that it sees every message acknowledged before.
 	Pull(ctx context.Context, q Queue, offset int64, limit int) (Pulled, error)
-	// Bounds returns what the queue holds: minimum to maximum-1, on the master.
+	// Bounds returns what the queue holds: minimum to maximum-1, on the master. No message acknowledged before the call lies at
+	// or behind maximum: one that the owner before has covered would be read back as if it were new.
 	Bounds(ctx context.Context, q Queue) (minimum, maximum int64, err error)
 }
 

@@ -357,7 +357,7 @@ func TestAClosedClientSaysSo(t *testing.T) {
 	require.NoError(t, c.Close())
 }
 
-// TestAnAcknowledgedOffsetIsNeverOutOfRange floods the broker, so that its index falls behind, and pulls at once at the very end.
+// TestAnAcknowledgedOffsetIsNeverOutOfRange floods the broker, so that its index falls behind, and asks at once for the very end.
 func TestAnAcknowledgedOffsetIsNeverOutOfRange(t *testing.T) {
 	t.Parallel()
 	c := open(t, rocketmq.Config{})
@@ -371,6 +371,9 @@ func TestAnAcknowledgedOffsetIsNeverOutOfRange(t *testing.T) {
 					return err
 				}
 				end = base + 500
+			}
+			if _, high, err := c.ExactBounds(ctx, q); err != nil || high < end {
+				return fmt.Errorf("the queue ends at %d, not at %d or behind (%v)", high, end, err)
 			}
 			p, err := c.Pull(ctx, q, end-1, 10)
 			if err != nil {

@@ -2,12 +2,13 @@ package rocketmq
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
 // Bounds returns the offsets that a queue holds: min is the first, max the one after the last, equal if it is empty. A message
 // is counted once the broker has indexed it: usually a millisecond after its acknowledgement, with a busy broker seconds later. So
-// max can be below an offset that Send has returned; only Pull can tell that an offset is lost.
+// max can be below an offset that Send has returned; only Pull can tell that an offset is lost, and ExactBounds waits.
 func (c *Client) Bounds(ctx context.Context, q Queue) (minimum, maximum int64, err error) {
 	const op = "look up the bounds of"
 	if minimum, err = c.offset(ctx, op, q, reqMinOffset); err != nil {
@@ -17,6 +18,35 @@ func (c *Client) Bounds(ctx context.Context, q Queue) (minimum, maximum int64, e
 		return 0, 0, err
 	}
 	return minimum, maximum, nil
+}
+
+// ExactBounds is Bounds once the broker has indexed all that it had stored when it was asked: no message acknowledged before the
+// call lies at or behind max. From a broker that does not tell how far its index is, it is no more than Bounds.
+func (c *Client) ExactBounds(ctx context.Context, q Queue) (minimum, maximum int64, err error) {
+	const op = "look up the bounds of"
+	for first := int64(0); ; {
+		addr, err := c.routes.master(ctx, q)
+		if err != nil {
+			return 0, 0, newError(op, q, NotStored, err)
+		}
+		written, indexed, err := c.logEnd(ctx, addr)
+		if refused := new(responseError); errors.As(err, &refused) {
+			return c.Bounds(ctx, q)
+		}
+		if err != nil {
+			c.routes.expire(q.Topic)
+			return 0, 0, newError(op, q, NotStored, err)
+		}
+		if first == 0 || written < first { // a log that became shorter is another broker's
+			first = written
+		}
+		if indexed >= first {
+			return c.Bounds(ctx, q)
+		}
+		if err := sleep(ctx, retryPause); err != nil {
+			return 0, 0, newError(op, q, NotStored, err)
+		}
+	}
 }
 
 // OffsetAt returns the offset of the first message that the broker stored at or after t, or the queue's end if there is none.

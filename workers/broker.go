@@ -73,9 +73,10 @@ func (b Broker) Pull(ctx context.Context, q pipeline.Queue, offset int64, limit 
 	return pulled, nil
 }
 
-// Bounds implements pipeline.Broker.
+// Bounds implements pipeline.Broker: a queue is read back from its end at the time it was opened, and what the owner before had
+// stored must not lie behind that.
 func (b Broker) Bounds(ctx context.Context, q pipeline.Queue) (minimum, maximum int64, err error) {
-	minimum, maximum, err = b.Client.Bounds(ctx, rocketmq.Queue(q))
+	minimum, maximum, err = b.Client.ExactBounds(ctx, rocketmq.Queue(q))
 	return minimum, maximum, brokerError(err)
 }
 
