@@ -91,6 +91,12 @@ type crashError struct {
 
 func (e *crashError) Error() string { return e.what }
 
+// isCrash reports whether err is a panic or a hang, wherever it was caught.
+func isCrash(err error) bool {
+	var crash *crashError
+	return errors.As(err, &crash) || errors.Is(err, pipeline.ErrPanicked)
+}
+
 // guarded runs code of a connector and makes an error of its panic.
 func guarded(what string, f func() error) (err error) {
 	defer func() {

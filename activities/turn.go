@@ -62,6 +62,8 @@ type Heartbeat struct {
 
 	// Crashes counts the attempts in a row that ended without telling why and without a record, this one excluded.
 	Crashes int `json:"crashes,omitempty"`
+	// LastCrash is the last panic or hang among them; empty if none left a word.
+	LastCrash string `json:"lastCrash,omitempty"`
 	// Ended says that the attempt itself reported how it ended.
 	Ended bool `json:"ended,omitempty"`
 	// FailingSince is when the first of the failures in a row happened.
@@ -75,12 +77,12 @@ func (a *Activities) newTurn(ctx context.Context, in workflows.RunTaskInput) *tu
 		var last Heartbeat
 		if err := activity.GetHeartbeatDetails(ctx, &last); err == nil { // what another version wrote is not needed
 			t.history.FailingSince = last.FailingSince
-			t.history.Crashes = last.Crashes
+			t.history.Crashes, t.history.LastCrash = last.Crashes, last.LastCrash
 			if !last.Ended {
 				t.history.Crashes++
 			}
 			if last.Records > 0 {
-				t.history.Crashes = 0
+				t.history.Crashes, t.history.LastCrash = 0, ""
 			}
 		}
 	}
@@ -131,8 +133,12 @@ func (t *turn) tooManyCrashes() error {
 	if t.history.Crashes <= t.a.config.MaxCrashes {
 		return nil
 	}
-	return fmt.Errorf("%w: the last %d starts ended in a crash, without a record copied; mend the cause and restart the task",
-		errGaveUp, t.history.Crashes)
+	last := t.history.LastCrash
+	if last == "" {
+		last = "nothing, as when their worker died"
+	}
+	return fmt.Errorf("%w: the last %d starts ended in a crash, without a record copied; mend the cause and restart the task; the last one said: %s",
+		errGaveUp, t.history.Crashes, last)
 }
 
 // snapshot is the progress, and the lease it was made under.
@@ -177,7 +183,7 @@ func (t *turn) look(ctx context.Context, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.healthy = true
-	t.history.Crashes, t.history.FailingSince = 0, nil
+	t.history.Crashes, t.history.LastCrash, t.history.FailingSince = 0, "", nil
 }
 
 // stalled reports whether the job gives no sign of life although it should.
@@ -238,10 +244,13 @@ func (t *turn) retried(ctx context.Context, err error) error {
 	delay := failure{consecutive: n, longest: t.retry.RetryDelayMax}.delay()
 	t.log.Warn("the task failed and is tried again", "error", err, "failures", n)
 	t.say(catalog.StatusRestarting, err, time.Now().Add(delay))
-	var crash *crashError
-	if !errors.As(err, &crash) {
-		activity.RecordHeartbeat(ctx, t.heartbeat(true)) // sent with the failure
+	crashed := isCrash(err)
+	if crashed {
+		t.mu.Lock()
+		t.history.LastCrash = cut(err.Error(), 300)
+		t.mu.Unlock()
 	}
+	activity.RecordHeartbeat(ctx, t.heartbeat(!crashed)) // sent with the failure
 	return retry
 }
 

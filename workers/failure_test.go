@@ -35,9 +35,9 @@ func TestTroubleIsIsolated(t *testing.T) {
 		state string // of the task
 		trace string
 	}{
-		{"panic", catalog.StatusRestarting, "panicked: what now"},
-		{"panic in open", catalog.StatusFailed, "the last 2 starts ended in a crash"},
-		{"hang in open", catalog.StatusFailed, "the last 2 starts ended in a crash"},
+		{"panic", catalog.StatusFailed, "panicked: what now"},
+		{"panic in open", catalog.StatusFailed, "panicked: no luck"},
+		{"hang in open", catalog.StatusFailed, "the task does not end"},
 		{"fail in open", catalog.StatusRestarting, "open the source: the system is down"},
 		{"refuse in open", catalog.StatusFailed, "open the source: the password is wrong"},
 	} {
