@@ -137,9 +137,9 @@ func (u *unit) rewind() error {
 	}
 	r, release, err := decompress(u.compression, u.raw)
 	if err != nil {
-		return fmt.Errorf("read %s as %s: %w", u.found, u.compression, err)
+		return fmt.Errorf("read %s as %s: %w", u.found, u.compression, damaged(err))
 	}
-	u.feed.r, u.release = r, release
+	u.feed.r, u.release = unpacker{r}, release
 	return nil
 }
 

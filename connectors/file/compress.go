@@ -3,12 +3,16 @@ package file
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
+
+	"github.com/gantry-connect/gantry/connector"
 )
 
 var magics = []struct {
@@ -54,6 +58,24 @@ func decompress(compression string, r io.Reader) (io.Reader, func(), error) {
 		return z, z.Close, nil
 	}
 	return nil, nothing, fmt.Errorf("unknown compression %q", compression)
+}
+
+// unpacker is a decompressor whose errors say whether trying again may help.
+type unpacker struct{ r io.Reader }
+
+func (u unpacker) Read(p []byte) (int, error) {
+	n, err := u.r.Read(p)
+	return n, damaged(err)
+}
+
+// damaged makes a decompressor's error permanent: such bytes do not heal. A file that cannot be read may come back, and one
+// that ends too soon may still be on its way.
+func damaged(err error) error {
+	var unread *fs.PathError
+	if err == nil || errors.As(err, &unread) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return err
+	}
+	return connector.Permanent(err)
 }
 
 // counter counts what passes, to estimate how far a compressed file has been read.

@@ -131,3 +131,38 @@ func TestSourceConformance(t *testing.T) {
 		})
 	}
 }
+
+func TestADamagedFileIsAPermanentErrorAndAShortOneIsNot(t *testing.T) {
+	t.Parallel()
+	for _, compression := range []string{"gzip", "xz", "zstd"} {
+		whole := compressed(t, compression, strings.Repeat("one more line\n", 1000))
+		damage := func(at int) []byte {
+			b := bytes.Clone(whole)
+			b[at] ^= 0xff
+			return b
+		}
+		for _, tt := range []struct {
+			name      string
+			data      []byte
+			permanent bool
+		}{
+			{"damaged at its beginning", damage(len(whole) / 8), true},
+			{"damaged in the middle", damage(len(whole) / 2), true},
+			{"cut short", whole[:len(whole)/2], false},
+		} {
+			t.Run(compression+" "+tt.name, func(t *testing.T) {
+				t.Parallel()
+				path := filepath.Join(t.TempDir(), "in")
+				require.NoError(t, os.WriteFile(path, tt.data, 0o600))
+				r := newReader(t, map[string]string{"file": path})
+				var err error
+				for err == nil {
+					_, err = r.read()
+				}
+				require.NotErrorIs(t, err, io.EOF)
+				require.ErrorContains(t, err, path)
+				require.Equal(t, tt.permanent, connector.IsPermanent(err), "%v", err)
+			})
+		}
+	}
+}
