@@ -32,7 +32,7 @@ func (b Broker) Send(ctx context.Context, q pipeline.Queue, msgs []pipeline.Mess
 	base, err := b.Client.Send(ctx, rocketmq.Queue(q), o.messages)
 	clear(o.messages) // let go of the bodies
 	clear(o.properties)
-	return base, brokerError(err)
+	return base, sendError(err)
 }
 
 func (o *outgoing) fill(msgs []pipeline.Message) {
@@ -98,21 +98,31 @@ func (b Broker) CreateTopic(ctx context.Context, topic string, queues int) error
 	return brokerError(b.Client.CreateTopic(ctx, rocketmq.Topic{Name: topic, Queues: queues, MessageType: "NORMAL"}))
 }
 
-// brokerError says in the copy loop's terms what an error means.
+// sendError says in the copy loop's terms what became of a send.
+func sendError(err error) error {
+	err = brokerError(err)
+	switch {
+	case err == nil, connector.IsPermanent(err):
+		return err
+	case errors.Is(err, activities.ErrNoTopic), rocketmq.IsNotStored(err):
+		return fmt.Errorf("%w: %w", pipeline.ErrNotStored, err)
+	case rocketmq.IsUnsure(err):
+		return fmt.Errorf("%w: %w", pipeline.ErrUnsure, err)
+	}
+	return err
+}
+
+// brokerError says in the copy loop's terms what an error means for any request.
 func brokerError(err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, rocketmq.ErrNoTopic):
-		return fmt.Errorf("%w: %w: %w", activities.ErrNoTopic, pipeline.ErrNotStored, err) // it may be created any time
+		return fmt.Errorf("%w: %w", activities.ErrNoTopic, err) // it may be created any time
 	case errors.Is(err, rocketmq.ErrOffsetOutOfRange):
 		return fmt.Errorf("%w: %w", pipeline.ErrOffsetOutOfRange, err)
 	case rocketmq.IsPermanent(err):
 		return connector.Permanent(err)
-	case rocketmq.IsUnsure(err):
-		return fmt.Errorf("%w: %w", pipeline.ErrUnsure, err)
-	case rocketmq.IsNotStored(err):
-		return fmt.Errorf("%w: %w", pipeline.ErrNotStored, err)
 	}
 	return err
 }

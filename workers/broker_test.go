@@ -18,15 +18,21 @@ func TestBrokerErrorsKeepTheirMeaning(t *testing.T) {
 	t.Parallel()
 	of := func(kind rocketmq.Kind) error { return &rocketmq.Error{Op: "send", Kind: kind, Err: errors.New("x")} }
 	require.NoError(t, brokerError(nil))
-	require.ErrorIs(t, brokerError(of(rocketmq.Unsure)), pipeline.ErrUnsure)
-	require.ErrorIs(t, brokerError(of(rocketmq.NotStored)), pipeline.ErrNotStored)
+	require.NoError(t, sendError(nil))
+	require.ErrorIs(t, sendError(of(rocketmq.Unsure)), pipeline.ErrUnsure)
+	require.ErrorIs(t, sendError(of(rocketmq.NotStored)), pipeline.ErrNotStored)
+	require.True(t, connector.IsPermanent(sendError(of(rocketmq.Permanent))))
+	for _, kind := range []rocketmq.Kind{rocketmq.Unsure, rocketmq.NotStored} { // of a pull, which stores nothing
+		require.Equal(t, of(kind), brokerError(of(kind)))
+	}
 	require.True(t, connector.IsPermanent(brokerError(of(rocketmq.Permanent))))
 	require.ErrorIs(t, brokerError(&rocketmq.OffsetError{}), pipeline.ErrOffsetOutOfRange)
-	missing := brokerError(&rocketmq.Error{Op: "send", Kind: rocketmq.Permanent, Err: fmt.Errorf("no: %w", rocketmq.ErrNoTopic)})
+	missing := sendError(&rocketmq.Error{Op: "send", Kind: rocketmq.Permanent, Err: fmt.Errorf("no: %w", rocketmq.ErrNoTopic)})
 	require.ErrorIs(t, missing, activities.ErrNoTopic)
+	require.ErrorIs(t, missing, pipeline.ErrNotStored)
 	require.False(t, connector.IsPermanent(missing), "the topic may be created")
 	unknown := errors.New("y")
-	require.Equal(t, unknown, brokerError(unknown))
+	require.Equal(t, unknown, sendError(unknown))
 }
 
 func TestOutgoingMessagesAreComplete(t *testing.T) {
