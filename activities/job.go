@@ -127,7 +127,7 @@ func (a *Activities) copySink(ctx context.Context, p plan, plugin connector.Plug
 	}
 	defer closing(p.log, sink)
 	if p.settle {
-		return settleSink(ctx, sink, p.task.Queues, j.ledger)
+		return settleSink(ctx, pipeline.TargetPosition(sink, start), p.task.Queues, j.ledger)
 	}
 	reads := make([]pipeline.Queue, len(p.task.Queues))
 	for i, q := range p.task.Queues {

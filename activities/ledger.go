@@ -142,6 +142,9 @@ func startOf(s catalog.LeaseStart) pipeline.Start {
 	for p, o := range s.Position {
 		start.Position[connector.Partition(p)] = connector.Offset(o)
 	}
+	for _, p := range s.Elsewhere {
+		start.Elsewhere = append(start.Elsewhere, connector.Partition(p))
+	}
 	for _, q := range s.Open {
 		start.Open = append(start.Open, pipeline.OpenQueue{Queue: pipeline.Queue(q.Queue), Low: q.Low, Seq: q.Seq})
 	}

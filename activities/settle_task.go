@@ -39,8 +39,7 @@ func (a *Activities) SettleTask(ctx context.Context, in workflows.SettleTaskInpu
 
 // settleSink takes over the position of the task's queues from the target, which is ahead of the catalog's if the last owner
 // died between the two. Opening the sink has fenced that owner.
-func settleSink(ctx context.Context, sink connector.Sink, queues []catalog.Queue, l *ledger) error {
-	target := sink.Position()
+func settleSink(ctx context.Context, target connector.Position, queues []catalog.Queue, l *ledger) error {
 	moved := connector.Position{}
 	for _, q := range queues {
 		partition, err := connector.MakePartition(map[string]any{ // as sinks' positions name their queues

@@ -200,9 +200,18 @@ func queueStart(b *pgx.Batch, cl *claim, start *LeaseStart) {
 			}
 			return err
 		})
-	b.Queue(`select partition, "offset" from gantry.positions where uid = @uid and `+granted, args).
-		Query(func(rows pgx.Rows) (err error) {
-			start.Position, err = collectPositions(rows)
+	b.Queue(`select partition, "offset", task is distinct from @task from gantry.positions where uid = @uid and `+granted, args).
+		Query(func(rows pgx.Rows) error {
+			start.Position = map[string]string{}
+			var partition, offset string
+			var elsewhere bool
+			_, err := pgx.ForEachRow(rows, []any{&partition, &offset, &elsewhere}, func() error {
+				start.Position[partition] = offset
+				if elsewhere {
+					start.Elsewhere = append(start.Elsewhere, partition)
+				}
+				return nil
+			})
 			return err
 		})
 	b.Queue(`

@@ -48,6 +48,7 @@ func TestACheckpointIsWhatTheNextOwnerStartsFrom(t *testing.T) {
 	}, next)
 	sibling := claim(t, k, c.UID, 1).Start()
 	require.Equal(t, next.Position, sibling.Position, "partitions may move between tasks")
+	require.ElementsMatch(t, []string{`{"file":"a"}`, `{"file":"b"}`}, sibling.Elsewhere, "task 0 has committed them last")
 	require.Empty(t, sibling.Open)
 	require.Equal(t, []int64{5, 50}, read[[]int64](t, f, "select array[records, bytes] from gantry.tasks where task = 0"))
 }

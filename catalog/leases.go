@@ -44,6 +44,7 @@ type LeaseStart struct {
 	Writer              uint32            // the task's number in stamps; never reused
 	Epoch               int64             // of this owner, higher than all before
 	Position            map[string]string // of the whole connector
+	Elsewhere           []string          // partitions of Position that another task, or an operator, has committed last
 	PositionGeneration  int64
 	Open                []OpenQueue // not empty: the last owner stopped uncleanly
 	ConsecutiveFailures int

@@ -58,9 +58,11 @@ type Lease interface {
 
 // Start is where a task goes on.
 type Start struct {
-	Writer     uint32
-	Epoch      int64
-	Position   connector.Position
+	Writer   uint32
+	Epoch    int64
+	Position connector.Position
+	// Elsewhere is the partitions of Position that another task of the connector, or an operator, has committed last.
+	Elsewhere  []connector.Partition
 	Generation int64
 	Open       []OpenQueue // not empty: the last owner stopped uncleanly
 	// Closed is where queues ended when they were closed, as far as the ledger remembers: numbers then go on instead of

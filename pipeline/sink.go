@@ -181,10 +181,27 @@ func offsetOf(next int64, rules *readers) connector.Offset {
 	return o
 }
 
+// TargetPosition is where the target stands. What a connector.TaskPositioner still has of a partition that another task has
+// taken further since is left out.
+func TargetPosition(sink connector.Sink, start Start) connector.Position {
+	target := sink.Position()
+	if _, byTask := sink.(connector.TaskPositioner); !byTask {
+		return target
+	}
+	for _, p := range start.Elsewhere {
+		var old, now sinkOffset
+		if json.Unmarshal([]byte(target[p]), &old) == nil && json.Unmarshal([]byte(start.Position[p]), &now) == nil &&
+			old.Offset != nil && now.Offset != nil && *old.Offset < *now.Offset {
+			delete(target, p)
+		}
+	}
+	return target
+}
+
 // begin finds where to begin in each queue: where the target stands, else the catalog's position, else start.offset. The
 // end of a queue is recorded before anything is read: the next start would otherwise begin at an end that has moved.
 func (s *Sink) begin(ctx context.Context) error {
-	target := s.sink.Position()
+	target := TargetPosition(s.sink, s.job.Start)
 	g := newGroup(ctx, s.logger, 8)
 	for _, q := range s.job.Reads {
 		sq := &sinkQueue{queue: q, partition: partitionOf(q)}

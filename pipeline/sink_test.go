@@ -131,6 +131,7 @@ func newSinkBench(more ...string) *sinkBench {
 func (b *sinkBench) run(t *testing.T) error {
 	t.Helper()
 	ledger, start := b.page.claim()
+	start.Elsewhere = b.job.Start.Elsewhere
 	b.job.Ledger, b.job.Start = ledger, start
 	drain := make(chan struct{})
 	time.AfterFunc(5*time.Second, func() { close(drain) })

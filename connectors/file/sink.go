@@ -179,6 +179,11 @@ func (s *sink) segmentOf(r *connector.Record) *segment {
 // Position is the sidecar's; see connector.Sink.
 func (s *sink) Position() connector.Position { return maps.Clone(s.state.Position) }
 
+var _ connector.TaskPositioner = (*sink)(nil)
+
+// PositionByTask implements connector.TaskPositioner: each task has a sidecar.
+func (s *sink) PositionByTask() {}
+
 // Write takes all of a batch or, when one record is at fault, none of it.
 func (s *sink) Write(ctx context.Context, b connector.Batch) error {
 	if err := ctx.Err(); err != nil {
