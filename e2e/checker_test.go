@@ -20,7 +20,7 @@ type mark struct {
 	writer, epoch, term, number uint64
 }
 
-// readMark reads the property "gantry-stamp": base64url of varints, term<<3 | kind first (kind 1 is a fence), then writer,
+// readMark reads the property "gantry-stamp": base64url of varints, term<<3 | kind first (0 and 2 are records, 1 is a fence), then writer,
 // epoch and, except for fences, the message's number; what follows does not matter here.
 func readMark(m stored) (s mark, err error) {
 	text, ok := m.properties["gantry-stamp"]
@@ -41,6 +41,9 @@ func readMark(m stored) (s mark, err error) {
 			return s, fmt.Errorf("the stamp %s is cut short", text)
 		}
 		n[i], raw = v, raw[width:]
+	}
+	if n[0]&7 > 2 {
+		return s, fmt.Errorf("the stamp %s is of an unknown kind", text)
 	}
 	return mark{fence: n[0]&7 == 1, term: n[0] >> 3, writer: n[1], epoch: n[2], number: n[3]}, nil
 }
