@@ -87,7 +87,8 @@ type Sink interface {
 	// the target answers that one, unless Task.Generation is higher than the target's: then the task's own position counts.
 	// Other sinks answer the task's position.
 	Position() Position
-	// Write hands over records in queue order per partition. The sink may hold them back until Flush. It returns ErrFenced
+	// Write hands over records in queue order per partition. The sink may hold them back until Flush, but not the slice
+	// b.Records, which is used again once Write has returned nil. It returns ErrFenced
 	// (wrapped) when the target has a newer owner, a *RecordError when one record is at fault and nothing of the batch was
 	// taken, and ctx.Err() within a second of ctx ending.
 	Write(ctx context.Context, b Batch) error
@@ -109,8 +110,8 @@ type Plugin struct {
 	guarantee func(map[string]string) Guarantee
 	plan      func(ctx context.Context, config map[string]string, max int) ([]map[string]string, error)
 	watch     func(ctx context.Context, config map[string]string, changed func()) error
-	source    func(ctx context.Context, config map[string]string, task Task) (Source, error)
 	watches   bool
+	source    func(ctx context.Context, config map[string]string, task Task) (Source, error)
 	sink      func(ctx context.Context, config map[string]string, task Task) (Sink, error)
 }
 
@@ -156,8 +157,8 @@ func NewSource[C any](s SourceSpec[C]) Plugin {
 			}
 			return s.Plan(ctx, c, max)
 		},
-		watch: func(ctx context.Context, m map[string]string, changed func()) error {
 		watches: s.Watch != nil,
+		watch: func(ctx context.Context, m map[string]string, changed func()) error {
 			c, err := decode(m)
 			if err != nil {
 				return err
@@ -258,10 +259,10 @@ func (p Plugin) otherKind() error {
 	return Permanent(fmt.Errorf("%s is a %s connector", p.Class, p.Kind))
 }
 
-// Watch runs a source's watcher until ctx ends; see SourceSpec.Watch. A sink has nothing to watch.
 // Watches reports whether the connector is a source with a watcher; without one Watch only waits.
 func (p Plugin) Watches() bool { return p.watches }
 
+// Watch runs a source's watcher until ctx ends; see SourceSpec.Watch. A sink has nothing to watch.
 func (p Plugin) Watch(ctx context.Context, config map[string]string, changed func()) error {
 	if p.watch == nil {
 		<-ctx.Done()
