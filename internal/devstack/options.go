@@ -68,6 +68,8 @@ type Options struct {
 	// Unsafe trades durability for speed: no fsync in Postgres and Temporal's database. Data then survives kill -9 of
 	// every server, but not a crash of the machine. For tests.
 	Unsafe bool
+	// PostgresSettings are lines that are added to Postgres's configuration.
+	PostgresSettings []string
 	// ReadyWithin bounds the wait for each server. Default: 4 minutes, because a broker takes 4 s on an
 	// idle machine and more than one minute on one with ten times more work than cores.
 	ReadyWithin time.Duration

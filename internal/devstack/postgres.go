@@ -83,6 +83,9 @@ func (s *Stack) initPostgres(ctx context.Context, home postgresHome) error {
 	if s.opts.Unsafe {
 		conf += postgresUnsafe
 	}
+	for _, line := range s.opts.PostgresSettings {
+		conf += line + "\n"
+	}
 	path := filepath.Join(home.data, "postgresql.auto.conf")
 	if err := os.WriteFile(path, []byte(conf), 0o600); err != nil {
 		return fmt.Errorf("write its settings: %w", err)
