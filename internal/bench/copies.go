@@ -141,6 +141,9 @@ func (l *lab) awaitRows(ctx context.Context, table string, rows int) (time.Durat
 		if err := l.target.QueryRow(ctx, "select coalesce(pg_relation_size(to_regclass($1)), 0)", table).Scan(&now); err != nil {
 			return false, err
 		}
+		if now > 0 {
+			l.moving()
+		}
 		if now != size || now == 0 {
 			size, still = now, time.Now()
 			return false, nil
@@ -231,6 +234,7 @@ func (l *lab) chain(ctx context.Context, topic, from, to string) (time.Duration,
 		if errors.Is(err, os.ErrNotExist) {
 			return false, nil
 		}
+		l.moving()
 		return err == nil && now.Size() >= info.Size(), err
 	})
 	if err != nil {

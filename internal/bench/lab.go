@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -36,7 +37,8 @@ type lab struct {
 	listen    string
 	api       *client
 	processes []*process
-	workers   int // started so far
+	workers   int    // started so far
+	moving    func() // to be called once the first records have arrived
 }
 
 func (l *lab) say(line string) { fmt.Fprintln(l.Out, line) }
@@ -98,20 +100,13 @@ func (l *lab) open(ctx context.Context) error {
 	})
 }
 
-// openTarget makes Postgres note when each row was committed, which costs it next to nothing, and creates the target.
 func (l *lab) openTarget(ctx context.Context) error {
 	admin, err := pgx.Connect(ctx, l.stack.PostgresURL("postgres"))
 	if err != nil {
 		return err
 	}
-	_, err = admin.Exec(ctx, "alter system set track_commit_timestamp = on")
-	if err == nil {
-		_, err = admin.Exec(ctx, "create database "+targetDatabase)
-	}
+	_, err = admin.Exec(ctx, "create database "+targetDatabase)
 	if err = errors.Join(err, admin.Close(ctx)); err != nil {
-		return err
-	}
-	if err := l.stack.Restart(ctx, devstack.Postgres); err != nil {
 		return err
 	}
 	l.target, err = pgx.Connect(ctx, l.stack.PostgresURL(targetDatabase))
@@ -173,12 +168,17 @@ func (l *lab) withWorker(ctx context.Context, name string, f func() error) (usag
 	if err != nil {
 		return usage{}, err
 	}
-	finish := func() error { return nil }
-	if pprof != "" {
-		finish = l.profile(ctx, pprof, name)
+	profiled := make(chan error, 1)
+	l.moving = sync.OnceFunc(func() {
+		go func() { profiled <- l.profile(ctx, pprof, name) }() // waited for below
+	})
+	if pprof == "" {
+		l.moving, profiled = func() {}, nil
 	}
 	err = f()
-	err = errors.Join(err, finish())
+	if err == nil && profiled != nil {
+		err = <-profiled
+	}
 	if stopped := p.stop(); err == nil {
 		err = stopped
 	}

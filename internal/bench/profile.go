@@ -11,18 +11,14 @@ import (
 	"time"
 )
 
-// profileSeconds is how much of a measurement a CPU profile covers at most.
-const profileSeconds = 8
+// profileSeconds is how much of a measurement a CPU profile covers.
+const profileSeconds = 10
 
-// profile takes a CPU profile of a worker while it works; the function returned waits for it and adds a heap profile.
-func (l *lab) profile(ctx context.Context, address, name string) func() error {
-	done := make(chan error, 1)
-	go func() { // waited for by the function returned
-		done <- l.fetch(ctx, fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", address, profileSeconds), name+".cpu.pprof")
-	}()
-	return func() error {
-		return errors.Join(<-done, l.fetch(ctx, fmt.Sprintf("http://%s/debug/pprof/allocs", address), name+".allocs.pprof"))
-	}
+// profile takes a CPU profile of a worker at work, and then one of what it has allocated so far.
+func (l *lab) profile(ctx context.Context, address, name string) error {
+	base := "http://" + address + "/debug/pprof/"
+	return errors.Join(l.fetch(ctx, fmt.Sprintf("%sprofile?seconds=%d", base, profileSeconds), name+".cpu.pprof"),
+		l.fetch(ctx, base+"allocs", name+".allocs.pprof"))
 }
 
 func (l *lab) fetch(ctx context.Context, url, name string) (err error) {

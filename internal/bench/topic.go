@@ -28,6 +28,9 @@ func (l *lab) awaitTopic(ctx context.Context, topic string, records int, connect
 			}
 		}
 		n, err := l.count(ctx, topic)
+		if n > 0 {
+			l.moving()
+		}
 		return n >= records, err
 	})
 	if err != nil {
