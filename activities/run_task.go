@@ -197,9 +197,7 @@ func (t *turn) conduct(ctx context.Context, lease *catalog.Lease, j *job) ending
 			if r := whyOver(ctx); r != none {
 				end(r, t.a.config.DrainTimeout)
 			} else {
-				t.orphan.Store(true)
-				t.log.Warn("Temporal is out of reach or has given the task to another attempt; copying goes on while the lease holds",
-					"error", context.Cause(ctx))
+				t.goOn(ctx)
 			}
 		case <-shed:
 			shed = nil
@@ -221,19 +219,23 @@ func (t *turn) conduct(ctx context.Context, lease *catalog.Lease, j *job) ending
 			if cut {
 				return t.abandon(j, why)
 			}
-			cut = true
 			j.cancel()
-			bound = time.After(t.a.config.EndTimeout)
+			cut, bound = true, time.After(t.a.config.EndTimeout)
 		case now := <-look.C:
 			t.look(ctx, now)
 			if why == none && !cut && t.stalled(now, j) {
-				cut = true
 				j.cancel()
-				bound = time.After(t.a.config.EndTimeout)
-				why = stalledOut
+				why, cut, bound = stalledOut, true, time.After(t.a.config.EndTimeout)
 			}
 		}
 	}
+}
+
+// goOn says that the task is copied on although its attempt counts no more.
+func (t *turn) goOn(ctx context.Context) {
+	t.orphan.Store(true)
+	t.log.Warn("Temporal is out of reach or has given the task to another attempt; copying goes on while the lease holds",
+		"error", context.Cause(ctx))
 }
 
 // stalledOut is the reason of a turn whose job was cut because it gave no sign of life.
