@@ -63,8 +63,10 @@ func (s *Source) atEnd(found *foundSet) error {
 	if found == nil || found.left == 0 {
 		return nil
 	}
-	if err := s.missed(found.left); err != nil {
-		return err
+	if n := found.missing(); n > 0 {
+		if err := s.missed(n); err != nil {
+			return err
+		}
 	}
 	found.forget()
 	return nil

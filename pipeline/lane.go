@@ -43,6 +43,8 @@ type lane struct {
 	stamped uint64 // number of the next message to stamp; 0: the queue was never open
 	place   int    // of the lane in the batch being grouped
 
+	readBackBy int64 // epoch of an earlier owner that read the queue back, as the read-back has seen by its fence
+
 	// The lane's goroutine's own.
 	buffer []Message // memory for batch
 	batch  []Message // the send at hand: what is not acknowledged of it

@@ -142,6 +142,8 @@ func (l *lane) look(ctx context.Context, m *Received, rules *readers, found func
 		return err
 	case v == fence && s.Epoch == l.epoch && s.Term < l.term.Load(): // one whose ack did not arrive
 		return l.recordFence(ctx, m.Offset, s.Term, s.Epoch)
+	case v == fence && s.Epoch < l.epoch:
+		l.readBackBy = s.Epoch
 	case v == counts:
 		found(m.Offset, &s)
 	}
@@ -192,7 +194,11 @@ func (l *lane) recover(ctx context.Context, o OpenQueue, required bool) ([]arriv
 	}
 	l.open(OpenQueue{Queue: l.queue, Low: end, Seq: 0}, 0)
 	var found []arrived
+	var first int64 // epoch of found[0]
 	err = l.scan(ctx, low, end, &rules, func(offset int64, s *stamp) {
+		if len(found) == 0 {
+			first = s.Epoch
+		}
 		sp := &span{seq: spanUnclaimed, offset: offset, number: s.Number}
 		if s.Partition == unmarked { // nothing that a source gives again
 			sp.seq = 0
@@ -205,6 +211,11 @@ func (l *lane) recover(ctx context.Context, o OpenQueue, required bool) ([]arriv
 	}
 	l.number = max(rules.writer(l.writer).Next, 1)
 	l.stamped = l.number
+	if l.readBackBy > first { // an owner in between has skipped some of it, and committed while the first one held Low
+		for i := range found[min(1, len(found)):] {
+			found[i+1].perhapsCovered = true
+		}
+	}
 	return found, nil
 }
 
@@ -255,6 +266,8 @@ type arrived struct {
 	mark      connector.Mark
 	lane      *lane
 	span      *span
+	// perhapsCovered says that the position may lie behind it already: then the source does not give it again.
+	perhapsCovered bool
 }
 
 // foundSet is what a read-back found and the source has not given again yet. A source gives the marks of a partition in
@@ -282,8 +295,20 @@ func compareMarks(a, b connector.Mark) int {
 	return cmp.Or(cmp.Compare(a.Offset, b.Offset), cmp.Compare(a.Index, b.Index))
 }
 
+// missing is how many records the source still has to give again.
+func (f *foundSet) missing() (n int) {
+	for _, list := range f.partitions {
+		for _, a := range list {
+			if !a.perhapsCovered {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // take reports whether a record has arrived, which the batch seq then covers. missed counts records in front of it that had
-// arrived and that the source has not given again.
+// arrived and that the source should have given again.
 func (f *foundSet) take(partition uint64, mark connector.Mark, seq uint64) (found bool, missed int) {
 	list := f.partitions[partition]
 	n := 0
@@ -292,9 +317,10 @@ func (f *foundSet) take(partition uint64, mark connector.Mark, seq uint64) (foun
 		if order > 0 {
 			break
 		}
-		if order == 0 {
+		switch {
+		case order == 0:
 			found = true
-		} else {
+		case !list[n].perhapsCovered:
 			missed++
 		}
 		list[n].lane.claim(list[n].span, seq)
