@@ -37,16 +37,21 @@ var plugins = connector.Plugins{
 type told struct {
 	mu    sync.Mutex
 	names []string
-	fail  bool
+	down  chan struct{} // nil: up; else nobody answers until it is closed
 }
 
-func (n *told) Reconcile(_ context.Context, name string) error {
+func (n *told) Reconcile(ctx context.Context, name string) error {
+	if n.down != nil {
+		select {
+		case <-n.down:
+			return errors.New("temporal was down")
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.names = append(n.names, name)
-	if n.fail {
-		return errors.New("temporal is down")
-	}
 	return nil
 }
 
@@ -67,6 +72,7 @@ func start(t *testing.T) *server {
 	s := &server{catalog: catalogtest.New(t), told: &told{}}
 	service := control.New(control.Options{Connectors: s.catalog, Progress: s.catalog, Notifier: s.told, Plugins: plugins,
 		Environment: "env-1", Version: "0.1.0", Logger: slog.New(slog.DiscardHandler)})
+	t.Cleanup(service.Close)
 	s.Server = httptest.NewServer(api.New(service, slog.New(slog.DiscardHandler)))
 	t.Cleanup(s.Close)
 	return s
@@ -222,10 +228,13 @@ func TestOfConcurrentCreatesOneWins(t *testing.T) {
 func TestAChangeIsTakenWhileTemporalIsDown(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	s.told.fail = true
+	s.told.down = make(chan struct{})
+	t.Cleanup(func() { close(s.told.down) }) // before the service's Close, which waits
 	status, _, body := s.call(t, "PUT", "/connectors/x/config", source)
 	require.Equal(t, 201, status, body)
 	s.want(t, "PUT", "/connectors/x/stop", "", 204, "")
+	s.want(t, "GET", "/connectors/x/status", "", 200,
+		`{"name":"x","type":"source","tasks":[],"connector":{"state":"STOPPED","worker_id":"","version":"1.2.3"}}`)
 }
 
 func TestTasksAndTheirStatus(t *testing.T) {

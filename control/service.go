@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/gantry-connect/gantry/catalog"
 	"github.com/gantry-connect/gantry/connector"
@@ -46,6 +48,7 @@ type Service struct {
 	environment string
 	version     string
 	log         *slog.Logger
+	telling     sync.WaitGroup // Close waits for it
 }
 
 // Options are what a Service is made of; all fields are needed.
@@ -59,11 +62,20 @@ type Options struct {
 	Logger      *slog.Logger
 }
 
-// New makes a Service.
+// How long a request waits for Temporal to be told of its change, and how long the telling goes on behind its back.
+const (
+	tellPatience = 2 * time.Second
+	tellWithin   = 30 * time.Second
+)
+
+// New makes a Service. Close it when no request is under way any more.
 func New(o Options) *Service {
 	return &Service{connectors: o.Connectors, progress: o.Progress, notify: o.Notifier, plugins: o.Plugins,
 		environment: o.Environment, version: o.Version, log: o.Logger}
 }
+
+// Close waits until workflows have been told of every change, or cannot be.
+func (s *Service) Close() { s.telling.Wait() }
 
 // Version is Gantry's version; Environment is the id of the installation.
 func (s *Service) Version() string { return s.version }
@@ -265,10 +277,22 @@ func (s *Service) Schema(ctx context.Context, fingerprint string) ([]byte, error
 }
 
 // tell wakes the workflow. Where Temporal cannot be reached the catalog already says what is wanted, and the schedule
-// that reconciles will see to it: the caller's request has been taken all the same.
+// that reconciles will see to it: the caller's request has been taken all the same, and need not wait for long.
 func (s *Service) tell(ctx context.Context, name string) {
-	if err := s.notify.Reconcile(ctx, name); err != nil {
-		s.log.Warn("workflow not told of a change, the reconciling schedule will", "connector", name, "error", err)
+	told := make(chan struct{})
+	s.telling.Go(func() {
+		defer close(told)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellWithin)
+		defer cancel()
+		if err := s.notify.Reconcile(ctx, name); err != nil {
+			s.log.Warn("workflow not told of a change, the reconciling schedule will", "connector", name, "error", err)
+		}
+	})
+	patience := time.NewTimer(tellPatience)
+	defer patience.Stop()
+	select {
+	case <-told:
+	case <-patience.C:
 	}
 }
 

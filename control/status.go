@@ -111,7 +111,7 @@ func connectorState(desired catalog.State, own catalog.ConnectorStatus) State {
 func taskStatus(number int, desired catalog.State, row catalog.TaskStatus, version string) TaskStatus {
 	t := TaskStatus{ID: number, InstanceStatus: InstanceStatus{State: State(row.State), WorkerID: row.Worker, Version: version}}
 	switch {
-	case row.State == string(Failed):
+	case row.State == string(Failed) || row.State == string(Restarting):
 		t.Trace = row.Trace
 	case desired == catalog.StatePaused:
 		t.State = Paused

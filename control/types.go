@@ -45,7 +45,7 @@ type Status struct {
 type InstanceStatus struct {
 	State    State  `json:"state" enum:"UNASSIGNED,RUNNING,PAUSED,STOPPED,FAILED,RESTARTING"`
 	WorkerID string `json:"worker_id" doc:"Empty while no worker has it."`
-	Trace    string `json:"trace,omitempty" doc:"Why it failed."`
+	Trace    string `json:"trace,omitempty" doc:"Why it failed, or failed and is tried again."`
 	Version  string `json:"version,omitempty" doc:"Of the connector plugin."`
 }
 

@@ -108,6 +108,7 @@ func runAPI(ctx context.Context, p *parts) error {
 	}
 	service := control.New(control.Options{Connectors: p.catalog, Progress: p.catalog, Plugins: plugins,
 		Notifier: control.Temporal{Client: p.temporal}, Environment: environment, Version: version(), Logger: p.log})
+	defer service.Close()
 	address := p.settings.get("api.listen")
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
