@@ -243,13 +243,8 @@ func (l *lane) restamp() {
 	}
 }
 
-// uncovered forgets what a position up to seq covers, and returns where a read-back would have to begin.
-func (l *lane) uncovered(seq uint64) OpenQueue {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.uncoveredLocked(seq)
-}
-
+// uncoveredLocked forgets what a position up to seq covers, and returns where a read-back would have to begin. The caller
+// holds mu.
 func (l *lane) uncoveredLocked(seq uint64) OpenQueue {
 	n := 0
 	for n < len(l.spans) && l.spans[n].seq <= seq {

@@ -67,7 +67,6 @@ type sinkQueue struct {
 	latest    bool  // for lack of a position that is the queue's end
 	rules     readers
 	lag       int64 // as of the last pull; guarded by Sink.buffer's lock
-	slot      chan struct{}
 }
 
 // pulled is a run of messages of one queue, ready to write.

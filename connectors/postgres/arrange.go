@@ -152,7 +152,7 @@ func (a *arranger) write(ctx context.Context, r *connector.Record, i int32) erro
 			return err
 		}
 	}
-	st = a.put(st, sh, key, i)
+	a.put(st, sh, key, i)
 	return nil
 }
 

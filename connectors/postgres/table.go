@@ -28,7 +28,6 @@ type table struct {
 	columns []column
 	unique  [][]string // the column sets of unique indexes that on conflict can use, each sorted
 	direct  bool       // COPY can write to it: no view, no row security
-	version int64      // of what is known of it; each load has its own
 }
 
 func (t *table) column(name string) *column {
