@@ -65,7 +65,7 @@ func (j *job) stop() {
 }
 
 func (a *Activities) copy(ctx context.Context, p plan, lease *catalog.Lease, j *job) error {
-	plugin, err := a.Plugins.Find(p.conn.Class)
+	plugin, err := a.Plugins.Find(p.task.Config["connector.class"]) // the plan's; the connector's newest config may name another
 	if err != nil {
 		return connector.Permanent(err)
 	}
