@@ -158,21 +158,20 @@ func (a *arranger) write(ctx context.Context, r *connector.Record, i int32) erro
 
 // put gives the key's row to record i. A row of another shape must be written before it, because it may have columns
 // that this one lacks.
-func (a *arranger) put(st *stage, sh *shape, key string, i int32) *stage {
+func (a *arranger) put(st *stage, sh *shape, key string, i int32) {
 	s, known := st.slots[key]
 	switch {
 	case known && s.group != nil && s.group.shape == sh:
 		s.group.rows[s.at] = i
-		return st
+		return
 	case known && s.group != nil:
 		st = a.stage(sh.table, true)
 		s = slot{}
 	case s.deleted && a.config.InsertMode == modeUpdate:
-		return st // there is no row to change any more
+		return // there is no row to change any more
 	}
 	s.group, s.at = st.append(&st.writes, sh, i)
 	st.slots[key] = s
-	return st
 }
 
 // moveAway deletes the row under the key that an update has changed.
