@@ -82,7 +82,7 @@ func TestFinalErrorsAreNotTriedAgain(t *testing.T) {
 func TestWatermarkCoversContiguousWorkOnly(t *testing.T) {
 	t.Parallel()
 	w := newWatermark(100, 1000)
-	size := volume{10, 100}
+	size := volume{8, 80}
 	begin := func(n int) uint64 {
 		require.NoError(t, w.reserve(t.Context(), size))
 		return w.begin(sourceBatch{pending: n, next: connector.Position{only: offset(int(w.nextSeq()))}, size: size})
@@ -97,16 +97,22 @@ func TestWatermarkCoversContiguousWorkOnly(t *testing.T) {
 	c := w.take()
 	require.Equal(t, connector.Position{only: offset(3)}, c.position)
 	require.Equal(t, third, c.seq)
-	require.Equal(t, volume{30, 300}, c.size)
+	require.Equal(t, volume{24, 240}, c.size)
 	require.Nil(t, w.take().position, "what was taken is not taken twice")
 	require.True(t, w.empty())
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.NoError(t, w.reserve(t.Context(), volume{70, 700}))
-	require.ErrorIs(t, w.reserve(ctx, size), context.Canceled, "only a commit makes room")
+	large := volume{76, 760}
+	require.NoError(t, w.reserve(t.Context(), large))
+	fourth := w.begin(sourceBatch{pending: 1, next: connector.Position{only: offset(4)}, size: large})
 	w.committed(c.size)
-	require.NoError(t, w.reserve(ctx, size))
+	require.ErrorIs(t, w.reserve(ctx, size), context.Canceled, "a quarter of the window may lack its acknowledgement")
+	w.done(fourth, 1)
+	require.NoError(t, w.reserve(ctx, volume{24, 240}))
+	require.ErrorIs(t, w.reserve(ctx, volume{1, 1}), context.Canceled, "only a commit makes room")
+	w.committed(large)
+	require.NoError(t, w.reserve(ctx, volume{1, 1}))
 }
 
 func TestFrameworkConfig(t *testing.T) {
