@@ -23,6 +23,8 @@ const (
 	startBound = time.Minute // for whatever takes seconds on an idle machine
 	copyBound  = 20 * time.Minute
 
+	pace = 50 * time.Millisecond // of looks at a condition: what is measured is told by the targets' own times
+
 	targetDatabase = "gantry_bench"
 	// passwordVariable holds the target's password in the workers' environment, where the sinks' configs refer to it.
 	passwordVariable = "GANTRY_BENCH_PASSWORD"
@@ -189,7 +191,7 @@ func (l *lab) withWorker(ctx context.Context, name string, f func() error) (usag
 func poll(ctx context.Context, bound time.Duration, what string, done func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(pace)
 	defer tick.Stop()
 	for {
 		ok, err := done()

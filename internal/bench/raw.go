@@ -23,40 +23,59 @@ const (
 	pullMax  = 1024 // messages of one pull, as many as Gantry asks for
 )
 
+// measured is how fast something was, and what it cost.
+type measured struct {
+	rate float64       // records a second
+	cpu  time.Duration // of all processes of the bench, for a million records; 0 if unknown
+}
+
+// measure runs f, which says how many records it has moved.
+func measure(f func() (records int, err error)) (measured, error) {
+	cpu, start := treeCPU(), time.Now()
+	records, err := f()
+	took := time.Since(start)
+	return measured{rate(records, took), perMillion(treeCPU()-cpu, records)}, err
+}
+
+func perMillion(d time.Duration, records int) time.Duration {
+	return time.Duration(float64(d) * 1e6 / float64(max(records, 1)))
+}
+
 // rate is records in a second.
 func rate(records int, d time.Duration) float64 { return float64(records) / max(d.Seconds(), 1e-9) }
 
 // rawRead reads a file line by line.
-func rawRead(path string) (float64, error) {
+func rawRead(path string) (measured, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return 0, err
+		return measured{}, err
 	}
 	defer f.Close() //nolint:errcheck // only read
-	lines := 0
-	start := time.Now()
-	for s := bufio.NewScanner(f); s.Scan(); {
-		lines++
-	}
-	return rate(lines, time.Since(start)), nil
+	return measure(func() (lines int, err error) {
+		s := bufio.NewScanner(f)
+		for s.Scan() {
+			lines++
+		}
+		return lines, s.Err()
+	})
 }
 
 // rawWrite writes as many bytes as a file of lines has, in blocks of 256 KiB, and syncs at the end.
-func rawWrite(path string, lines int) (_ float64, err error) {
+func rawWrite(path string, lines int) (_ measured, err error) {
 	f, err := os.Create(path)
 	if err != nil {
-		return 0, err
+		return measured{}, err
 	}
 	defer func() { err = errors.Join(err, f.Close(), os.Remove(path)) }()
 	block := make([]byte, 256<<10)
-	start := time.Now()
-	for left := lines * lineBytes; left > 0; left -= len(block) {
-		if _, err := f.Write(block[:min(left, len(block))]); err != nil {
-			return 0, err
+	return measure(func() (int, error) {
+		for left := lines * lineBytes; left > 0; left -= len(block) {
+			if _, err := f.Write(block[:min(left, len(block))]); err != nil {
+				return 0, err
+			}
 		}
-	}
-	err = f.Sync()
-	return rate(lines, time.Since(start)), err
+		return lines, f.Sync()
+	})
 }
 
 // warmUpMessages are enough for the broker's JIT to have compiled what sends and pulls need.
@@ -78,31 +97,40 @@ func (l *lab) warmUp(ctx context.Context) error {
 }
 
 // rawSend sends the messages that Gantry sent once more, to as many queues of a new topic, one batch in flight for each.
-func (l *lab) rawSend(ctx context.Context, topic string, sample []rocketmq.Message, queues, count int) (float64, error) {
+func (l *lab) rawSend(ctx context.Context, topic string, sample []rocketmq.Message, queues, count int) (measured, error) {
 	all, err := l.createTopic(ctx, topic, queues)
 	if err != nil {
-		return 0, err
+		return measured{}, err
 	}
-	var sent atomic.Int64
-	start := time.Now()
-	g, gctx := errgroup.WithContext(ctx) // owns the senders
-	for _, q := range all {
-		g.Go(func() error {
-			for sent.Add(int64(len(sample))) <= int64(count) {
-				_, err := l.rocketmq.Send(gctx, q, sample)
-				for ; rocketmq.IsNotStored(err) && gctx.Err() == nil; _, err = l.rocketmq.Send(gctx, q, sample) {
+	m, err := measure(func() (int, error) {
+		var begun atomic.Int64
+		g, gctx := errgroup.WithContext(ctx) // owns the senders
+		for _, q := range all {
+			g.Go(func() error {
+				for begun.Add(int64(len(sample))) <= int64(count) {
+					if err := l.sendOnce(gctx, q, sample); err != nil {
+						return err
+					}
 				}
-				if err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+				return nil
+			})
+		}
+		return count / len(sample) * len(sample), g.Wait()
+	})
+	if err != nil {
+		return measured{}, fmt.Errorf("send to %s: %w", topic, err)
 	}
-	if err := g.Wait(); err != nil {
-		return 0, fmt.Errorf("send to %s: %w", topic, err)
+	return m, nil
+}
+
+// sendOnce sends a batch, again if a busy machine made that fail: nobody minds what comes twice.
+func (l *lab) sendOnce(ctx context.Context, q rocketmq.Queue, batch []rocketmq.Message) error {
+	for {
+		_, err := l.rocketmq.Send(ctx, q, batch)
+		if err == nil || rocketmq.IsPermanent(err) || ctx.Err() != nil {
+			return err
+		}
 	}
-	return rate(count/len(sample)*len(sample), time.Since(start)), nil
 }
 
 func (l *lab) createTopic(ctx context.Context, topic string, queues int) ([]rocketmq.Queue, error) {
@@ -113,30 +141,33 @@ func (l *lab) createTopic(ctx context.Context, topic string, queues int) ([]rock
 }
 
 // rawPull reads a whole topic, one puller for each queue.
-func (l *lab) rawPull(ctx context.Context, topic string) (float64, error) {
+func (l *lab) rawPull(ctx context.Context, topic string) (measured, error) {
 	all, err := l.rocketmq.Queues(ctx, topic)
 	if err != nil {
-		return 0, err
+		return measured{}, err
 	}
-	var messages atomic.Int64
-	start := time.Now()
-	g, gctx := errgroup.WithContext(ctx) // owns the pullers
-	for _, q := range all {
-		g.Go(func() error {
-			at, end, err := l.rocketmq.Bounds(gctx, q)
-			for err == nil && at < end {
-				var p rocketmq.Pull
-				p, err = l.rocketmq.Pull(gctx, q, at, pullMax)
-				messages.Add(int64(len(p.Messages)))
-				at = p.Next
-			}
-			return err
-		})
+	m, err := measure(func() (int, error) {
+		var messages atomic.Int64
+		g, gctx := errgroup.WithContext(ctx) // owns the pullers
+		for _, q := range all {
+			g.Go(func() error {
+				at, end, err := l.rocketmq.Bounds(gctx, q)
+				for err == nil && at < end {
+					var p rocketmq.Pull
+					p, err = l.rocketmq.Pull(gctx, q, at, pullMax)
+					messages.Add(int64(len(p.Messages)))
+					at = p.Next
+				}
+				return err
+			})
+		}
+		err := g.Wait()
+		return int(messages.Load()), err
+	})
+	if err != nil {
+		return measured{}, fmt.Errorf("pull %s: %w", topic, err)
 	}
-	if err := g.Wait(); err != nil {
-		return 0, fmt.Errorf("pull %s: %w", topic, err)
-	}
-	return rate(int(messages.Load()), time.Since(start)), nil
+	return m, nil
 }
 
 // sample is a batch of the messages that Gantry has put into a topic, to be sent again.
@@ -172,29 +203,30 @@ func (l *lab) sample(ctx context.Context, topic string) ([]rocketmq.Message, err
 
 // rawCopy lets Postgres COPY the rows of a table, as text made beforehand, from a file into an empty table of the same
 // definition.
-func (l *lab) rawCopy(ctx context.Context, table string) (_ float64, err error) {
+func (l *lab) rawCopy(ctx context.Context, table string) (_ measured, err error) {
 	path := l.path(table + ".copy")
 	f, err := os.Create(path)
 	if err != nil {
-		return 0, err
+		return measured{}, err
 	}
 	defer func() { err = errors.Join(err, f.Close(), os.Remove(path)) }()
 	from, to := pgx.Identifier{table}.Sanitize(), pgx.Identifier{table + "-raw"}.Sanitize()
 	if _, err := l.target.PgConn().CopyTo(ctx, f, "copy "+from+" to stdout"); err != nil {
-		return 0, err
+		return measured{}, err
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return 0, err
+		return measured{}, err
 	}
 	if _, err := l.target.Exec(ctx, "create table "+to+" (like "+from+" including all)"); err != nil {
-		return 0, err
+		return measured{}, err
 	}
-	start := time.Now()
-	tag, err := l.target.PgConn().CopyFrom(ctx, f, "copy "+to+" from stdin")
-	took := time.Since(start)
+	m, err := measure(func() (int, error) {
+		tag, err := l.target.PgConn().CopyFrom(ctx, f, "copy "+to+" from stdin")
+		return int(tag.RowsAffected()), err
+	})
 	if err != nil {
-		return 0, err
+		return measured{}, err
 	}
 	_, err = l.target.Exec(ctx, "drop table "+to)
-	return rate(int(tag.RowsAffected()), took), err
+	return m, err
 }

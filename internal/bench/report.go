@@ -20,10 +20,12 @@ const (
 type copyResult struct {
 	title       string
 	stages      []string
-	raw         [][]float64 // by stage
+	raw         [][]float64 // rates by stage
 	gantry      []float64
 	peak        []int64
-	cpu         []time.Duration // per million records
+	cpu         []time.Duration // of the worker per million records
+	rawTree     []time.Duration // of all processes per million records, the sum over the stages
+	tree        []time.Duration // the same while Gantry copied
 	orientation float64         // another system's rate; 0: none
 }
 
@@ -31,20 +33,23 @@ func newCopyResult(title string, stages ...string) *copyResult {
 	return &copyResult{title: title, stages: stages, raw: make([][]float64, len(stages))}
 }
 
-func (r *copyResult) add(rate float64, u usage, records int) {
-	r.gantry = append(r.gantry, rate)
+func (r *copyResult) add(m measured, u usage, records int) {
+	r.gantry, r.tree = append(r.gantry, m.rate), append(r.tree, m.cpu)
 	r.peak = append(r.peak, u.peak)
-	r.cpu = append(r.cpu, u.cpu*1_000_000/time.Duration(records))
+	r.cpu = append(r.cpu, perMillion(u.cpu, records))
 }
 
-func (r *copyResult) addRaw(measure ...func() (float64, error)) error {
-	for i, m := range measure {
-		rate, err := m()
+func (r *copyResult) addRaw(stages ...func() (measured, error)) error {
+	var cpu time.Duration
+	for i, stage := range stages {
+		m, err := stage()
 		if err != nil {
 			return fmt.Errorf("raw %s: %w", r.stages[i], err)
 		}
-		r.raw[i] = append(r.raw[i], rate)
+		r.raw[i] = append(r.raw[i], m.rate)
+		cpu += m.cpu
 	}
+	r.rawTree = append(r.rawTree, cpu)
 	return nil
 }
 
@@ -104,6 +109,10 @@ func (r *copyResult) print(w io.Writer) {
 	peak := slices.Max(r.peak)
 	line(w, "peak memory", megabytes(peak), against(peak <= memoryLimit, "at most "+megabytes(memoryLimit), megabytes(peak-memoryLimit)))
 	line(w, "CPU", fmt.Sprintf("%.2f s", median(r.cpu).Seconds()), "of the worker for a million records, its start and end included")
+	if all := median(r.tree); all > 0 {
+		line(w, "CPU, all", fmt.Sprintf("%.2f s", all.Seconds()), fmt.Sprintf("of worker, servers and bench for a million records; the raw stages together %.2f s; what servers take when idle counts in both",
+			median(r.rawTree).Seconds()))
+	}
 	if r.orientation > 0 {
 		ours := median(r.gantry)
 		line(w, "orientation", perSecond(r.orientation), fmt.Sprintf("Kafka Connect's FileStream on a machine like CI's; gantry here has %.2f of it", ours/r.orientation))
@@ -149,5 +158,5 @@ func perSecond(rate float64) string {
 func megabytes(bytes int64) string { return fmt.Sprintf("%d MB", (bytes+1<<20-1)>>20) }
 
 func cpuPerMillion(cpu time.Duration, records int) string {
-	return fmt.Sprintf("%.2f s per million records", (cpu * 1_000_000 / time.Duration(records)).Seconds())
+	return fmt.Sprintf("%.2f s per million records", perMillion(cpu, records).Seconds())
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"time"
 )
 
 const maxrssUnit = 1024 // ru_maxrss is in KiB
@@ -35,4 +36,44 @@ func load() string {
 		return "unknown"
 	}
 	return string(bytes.Fields(b)[0])
+}
+
+// treeCPU is the CPU time that this process and everything it has started have taken so far. It depends much less than
+// elapsed time on what else the machine does.
+func treeCPU() time.Duration {
+	const tick = time.Second / 100 // USER_HZ, which is 100 wherever Go runs
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return 0
+	}
+	parents, ticks := map[int]int{}, map[int]int64{}
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		b, err := os.ReadFile("/proc/" + e.Name() + "/stat")
+		if err != nil {
+			continue // has just ended
+		}
+		fields := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:]) // from the state on, the third
+		if len(fields) < 15 {
+			continue
+		}
+		parents[pid], _ = strconv.Atoi(string(fields[1]))
+		for _, f := range fields[11:15] { // user and system time, its own and that of children that have ended
+			n, _ := strconv.ParseInt(string(f), 10, 64)
+			ticks[pid] += n
+		}
+	}
+	sum := int64(0)
+	for pid, n := range ticks {
+		for up := pid; up > 1; up = parents[up] {
+			if up == os.Getpid() {
+				sum += n
+				break
+			}
+		}
+	}
+	return time.Duration(sum) * tick
 }

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"time"
 )
 
 const maxrssUnit = 1 // ru_maxrss is in bytes on macOS
@@ -24,3 +25,6 @@ func load() string {
 	}
 	return "unknown"
 }
+
+// treeCPU is not known here.
+func treeCPU() time.Duration { return 0 }
