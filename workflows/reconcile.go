@@ -14,10 +14,11 @@ import (
 // errOvertaken ends a step whose purpose has gone: something else is wanted now.
 var errOvertaken = errors.New("something else is wanted now")
 
-// catalogOptions are for short activities that need nothing but the catalog; they are tried until it answers.
+// catalogOptions are for short activities that need nothing but the catalog; they are tried until it answers. They have no
+// heartbeats, so one that gets lost with its worker, or on its way there, costs the whole time-out.
 func catalogOptions(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		StartToCloseTimeout: 30 * time.Second,
+		StartToCloseTimeout: 10 * time.Second,
 		RetryPolicy: &temporal.RetryPolicy{InitialInterval: 250 * time.Millisecond, BackoffCoefficient: 2,
 			MaximumInterval: 10 * time.Second},
 		Summary: summary,
