@@ -166,9 +166,13 @@ func (c *client) awaitState(name, want string) {
 	})
 }
 
-// awaitGone waits until nobody knows the connector.
-func (c *client) awaitGone(name string) {
+// awaitGone waits until nobody knows the connector and its name is free again: until then its tasks may still be ending.
+func (c *client) awaitGone(name string, again config) {
 	c.t.Helper()
+	await(c.t, "the name "+name+" is free", func() error {
+		return c.call(http.MethodPost, "/connectors", map[string]any{"name": name, "config": again, "initial_state": "STOPPED"}, nil)
+	})
+	c.delete(name)
 	await(c.t, name+" is gone", func() error {
 		_, err := c.status(name)
 		var a *answered
@@ -179,14 +183,12 @@ func (c *client) awaitGone(name string) {
 	})
 }
 
-// trouble is what the connector or a task failed with; empty if nothing has.
+// trouble is what a task failed with, for good; empty if none has. A connector that could not be planned is no such trouble:
+// that is tried again.
 func (c *client) trouble(name string) string {
 	s, err := c.status(name)
 	if err != nil {
 		return ""
-	}
-	if s.Connector.State == "FAILED" {
-		return s.Connector.Trace
 	}
 	for _, t := range s.Tasks {
 		if t.State == "FAILED" {

@@ -100,7 +100,7 @@ func TestDeleteEndsACopyCleanly(t *testing.T) {
 	p.startPostgresSink(nil)
 	p.awaitRecords(2000)
 	p.client.delete(postgresSink)
-	p.client.awaitGone(postgresSink)
+	p.client.awaitGone(postgresSink, p.postgresConfig(nil))
 	rows := p.rows()
 	before := p.topic.count()
 	await(t, "the source goes on", func() error {
@@ -110,7 +110,7 @@ func TestDeleteEndsACopyCleanly(t *testing.T) {
 		return nil
 	})
 	p.client.delete(source)
-	p.client.awaitGone(source)
+	p.client.awaitGone(source, p.sourceConfig(p.path("input.csv"), nil))
 	p.stopWorkers()
 	require.Equal(t, rows, p.rows(), "a deleted sink writes nothing")
 	p.judgeTable().requireOnce(t, "Postgres")
