@@ -1,9 +1,11 @@
 package file
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -50,6 +52,7 @@ func sinkChild() {
 		panic(err)
 	}
 	ctx := context.Background()
+	fmt.Println("begun") // from here on it may be killed
 	for {
 		sink, err := Sink.OpenSink(ctx, config, connector.Task{UID: 1, Epoch: time.Now().UnixMicro()})
 		if err != nil {
@@ -123,18 +126,24 @@ func TestAfterAnyKillTheFilesHoldExactlyThePosition(t *testing.T) {
 	}
 }
 
+// killChild starts the child and kills it some time after it has begun its work, however long that took.
 func killChild(t *testing.T, config map[string]string, after time.Duration) {
 	t.Helper()
 	text, err := json.Marshal(config)
 	require.NoError(t, err)
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childEnv+"="+string(text))
-	var out strings.Builder
-	cmd.Stdout = &out
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
+	lines := bufio.NewReader(out)
+	first, err := lines.ReadString('\n')
+	require.NoError(t, err, "the child ended before it began: %s", first)
 	timer := time.AfterFunc(after, func() { _ = cmd.Process.Kill() })
 	defer timer.Stop()
+	rest, err := io.ReadAll(lines)
+	require.NoError(t, err)
 	err = cmd.Wait()
 	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
-	require.True(t, ok && status.Signaled(), "the child ended by itself: %v\n%s", err, out.String())
+	require.True(t, ok && status.Signaled(), "the child ended by itself: %v\n%s%s", err, first, rest)
 }
