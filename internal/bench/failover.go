@@ -52,6 +52,9 @@ func (l *lab) failover(ctx context.Context) ([]failoverResult, error) {
 	for _, f := range failures {
 		r := failoverResult{name: f.name, limit: f.limit}
 		for n := range l.Failures {
+			if err := l.awaitOwner(ctx, owner); err != nil { // or the standby would take what nobody has yet
+				return nil, err
+			}
 			// The standby's capacity makes its fair share small, so that the owner keeps both tasks.
 			standby, err := l.worker(ctx, 2)
 			if err != nil {

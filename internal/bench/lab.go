@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	startBound = time.Minute // for whatever takes seconds on an idle machine
+	startBound = 3 * time.Minute // for whatever takes seconds on an idle machine
 	copyBound  = 20 * time.Minute
 
 	pace = 50 * time.Millisecond // of looks at a condition: what is measured is told by the targets' own times
