@@ -64,7 +64,7 @@ func (s *Source) commit(ctx context.Context, idle time.Duration) (done bool, err
 	s.mu.Lock()
 	opened := s.opened
 	s.mu.Unlock()
-	var closing []*lane
+	var open, closing []*lane
 	for _, l := range opened {
 		if !l.isOpen() {
 			continue
@@ -74,7 +74,7 @@ func (s *Source) commit(ctx context.Context, idle time.Duration) (done bool, err
 			closing = append(closing, l)
 			point.Close = append(point.Close, l.queue)
 		}
-		point.Queues = append(point.Queues, o)
+		open, point.Queues = append(open, l), append(point.Queues, o)
 	}
 	if c.position == nil && len(closing) == 0 {
 		return false, nil
@@ -85,6 +85,9 @@ func (s *Source) commit(ctx context.Context, idle time.Duration) (done bool, err
 		return false, err
 	}
 	s.mark.committed(c.size)
+	for i, l := range open {
+		l.covered(point.Queues[i].Low)
+	}
 	for _, l := range closing {
 		l.endClose()
 	}

@@ -39,7 +39,7 @@ func (s *Source) encodeAll(ctx context.Context, g *group, found *foundSet, stop 
 			return ctx.Err()
 		}
 		if b.end {
-			if err := s.atEnd(found); err != nil {
+			if err := s.atEnd(ctx, found); err != nil {
 				return err
 			}
 			continue
@@ -59,12 +59,12 @@ func (s *Source) encodeAll(ctx context.Context, g *group, found *foundSet, stop 
 }
 
 // atEnd is called when the source has no more records, for now: what had arrived must have come again.
-func (s *Source) atEnd(found *foundSet) error {
+func (s *Source) atEnd(ctx context.Context, found *foundSet) error {
 	if found == nil || found.left == 0 {
 		return nil
 	}
 	if n := found.missing(); n > 0 {
-		if err := s.missed(n); err != nil {
+		if err := s.missed(ctx, n); err != nil {
 			return err
 		}
 	}
@@ -89,7 +89,7 @@ func (s *Source) encode(ctx context.Context, p *parcel, b batchRead, found *foun
 		if found != nil && found.left > 0 {
 			ok, missed := found.take(hash, rec.Mark, s.mark.nextSeq())
 			if missed > 0 {
-				if err := s.missed(missed); err != nil {
+				if err := s.missed(ctx, missed); err != nil {
 					return nil, err
 				}
 			}
@@ -179,14 +179,8 @@ func describe(pos connector.Position) (partition, offset string) {
 }
 
 // missed decides about records that had arrived and that the source did not give again.
-func (s *Source) missed(n int) error {
-	err := fmt.Errorf("the source did not give %d records again that it gave before the unclean stop, so others may be sent twice", n)
-	if s.config.ExactlyOnce == onceRequired {
-		return connector.Permanent(fmt.Errorf("%w; exactly.once = required forbids it: set it to preferred to go on", err))
-	}
-	s.progress.doubles.Add(1)
-	s.logger.Warn("exactly once is not certain", "error", err)
-	return nil
+func (s *Source) missed(ctx context.Context, n int) error {
+	return s.doubts.mayDouble(ctx, fmt.Errorf("the source did not give %d records again that it gave before the unclean stop, so others may be sent twice", n))
 }
 
 func (s *Source) parcel() *parcel {

@@ -29,6 +29,7 @@ type sender struct {
 	retry       *retrier
 	progress    *Progress
 	points      *failpoint.Set
+	doubts      *doubts
 }
 
 // lane is one queue as its writer sees it: one goroutine, one send in flight, messages in order.
@@ -54,6 +55,7 @@ type lane struct {
 	state   laneState
 	closed  chan struct{} // while closing: closed once the commit is through
 	next    int64         // no message that is still to be sent will lie below
+	low     int64         // no message that the committed position does not cover lies below
 	number  uint64        // of the first message not acknowledged
 	pending int           // messages taken in and not acknowledged
 	active  time.Time     // when the last one was
@@ -191,8 +193,9 @@ func (l *lane) acknowledge(offset func(i int) int64, n int) error {
 	}
 	l.mu.Lock()
 	if first := offset(0); first < l.next {
+		low := l.low
 		l.mu.Unlock()
-		return &LostError{Queue: l.queue, Offset: first, Expected: uint64(l.next), Found: uint64(first)}
+		return &LostError{Queue: l.queue, Offset: first, Expected: uint64(l.next), Found: uint64(first), Covered: first < low}
 	}
 	bytes, taken := 0, 0
 	finished := l.chunks[:0:0]
@@ -290,8 +293,15 @@ func (l *lane) take(n int) (open bool, wait <-chan struct{}) {
 func (l *lane) open(o OpenQueue, n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.state, l.next, l.number, l.active = laneOpen, o.Low, o.Seq, time.Now()
+	l.state, l.next, l.low, l.number, l.active = laneOpen, o.Low, o.Low, o.Seq, time.Now()
 	l.pending += n
+}
+
+// covered notes that the catalog holds low as the lane's.
+func (l *lane) covered(low int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.low = low
 }
 
 // beginClose starts to close the lane if it is open and has nothing to send or to cover, and has been so for idle.

@@ -117,7 +117,14 @@ func (s *Source) beginOpen(ctx context.Context, l *lane) (OpenQueue, error) {
 		}
 	}
 	if end < known {
-		return OpenQueue{}, &LostError{Queue: l.queue, Offset: end, Expected: uint64(known), Found: uint64(end)}
+		lost := &LostError{Queue: l.queue, Offset: end, Expected: uint64(known), Found: uint64(end), Covered: true}
+		if err := l.doubts.lost(ctx, lost); err != nil {
+			return OpenQueue{}, err
+		}
+		if l.stamped > 0 { // readers take numbers that begin again from a new epoch only
+			return OpenQueue{}, lost
+		}
+		o.Seq = 1
 	}
 	l.stamped = o.Seq
 	return o, nil

@@ -89,6 +89,7 @@ type LostError struct {
 	Offset   int64  // where it was noticed
 	Expected uint64 // number or offset
 	Found    uint64
+	Covered  bool // records that the committed position covers are missing: reading on from there does not give them again
 }
 
 func (e *LostError) Error() string {

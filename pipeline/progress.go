@@ -8,9 +8,9 @@ import (
 
 // Progress is what a running job tells about itself. All of it may be read from any goroutine.
 type Progress struct {
-	records, bytes, retries, skipped, drops, bad, deadLetters, doubles atomic.Int64
-	lagRecords, lagBytes                                               atomic.Int64
-	lastRecord, beat                                                   atomic.Int64 // Unix nanoseconds; 0 is never
+	records, bytes, retries, skipped, drops, bad, deadLetters, doubles, losses atomic.Int64
+	lagRecords, lagBytes                                                       atomic.Int64
+	lastRecord, beat                                                           atomic.Int64 // Unix nanoseconds; 0 is never
 
 	mu       sync.Mutex
 	working  map[string]time.Time // calls into the connector that are under way, by name
@@ -43,6 +43,7 @@ type Snapshot struct {
 	Bad                    int64 // records given up under errors.tolerance = all, those of DeadLetters included
 	DeadLetters            int64 // records sent to the dead-letter topic
 	MayDouble              int64 // times that the protocol could not rule out doubles and went on, as exactly.once allows
+	Losses                 int64 // times that the broker had lost acknowledged messages and the task went on, as exactly.once allows
 	RetryingSince          time.Time
 	RetryingWhat           string
 	LastError              error // of what is being retried; nil if nothing is
@@ -57,7 +58,7 @@ func (p *Progress) Snapshot() Snapshot {
 	s := Snapshot{
 		Records: p.records.Load(), Bytes: p.bytes.Load(), LagRecords: p.lagRecords.Load(), LagBytes: p.lagBytes.Load(),
 		Retries: p.retries.Load(), Skipped: p.skipped.Load(), Dropped: p.drops.Load(), Bad: p.bad.Load(),
-		DeadLetters: p.deadLetters.Load(), MayDouble: p.doubles.Load(), LastRecordAt: timeOf(p.lastRecord.Load()),
+		DeadLetters: p.deadLetters.Load(), MayDouble: p.doubles.Load(), Losses: p.losses.Load(), LastRecordAt: timeOf(p.lastRecord.Load()),
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -91,8 +91,15 @@ func (l *lane) bounds(ctx context.Context) (minimum, maximum int64, err error) {
 	return minimum, maximum, err
 }
 
-// scan shows the writer's own records that count, from offset up to end, in order. rules holds what is known at offset.
-func (l *lane) scan(ctx context.Context, offset, end int64, rules *readers, found func(offset int64, s *stamp)) error {
+// scanner is what a scan of a queue does with what it meets.
+type scanner struct {
+	rules *readers                                      // what is known of the writers where the scan has come to
+	found func(offset int64, s *stamp)                  // is shown the writer's own records that count
+	lost  func(ctx context.Context, e *LostError) error // decides about messages that are missing; nil takes no loss
+}
+
+// scan looks at the messages from offset up to end, in order.
+func (l *lane) scan(ctx context.Context, offset, end int64, sc *scanner) error {
 	what := "read back " + l.queue.String()
 	for offset < end {
 		var p Pulled
@@ -108,7 +115,7 @@ func (l *lane) scan(ctx context.Context, offset, end int64, rules *readers, foun
 			if m.Offset >= end {
 				return nil
 			}
-			if err := l.look(ctx, m, rules, found); err != nil {
+			if err := l.look(ctx, m, sc); err != nil {
 				return err
 			}
 		}
@@ -117,7 +124,7 @@ func (l *lane) scan(ctx context.Context, offset, end int64, rules *readers, foun
 	return nil
 }
 
-func (l *lane) look(ctx context.Context, m *Received, rules *readers, found func(offset int64, s *stamp)) error {
+func (l *lane) look(ctx context.Context, m *Received, sc *scanner) error {
 	text := m.Property(stampProperty)
 	if text == "" {
 		return nil
@@ -132,20 +139,24 @@ func (l *lane) look(ctx context.Context, m *Received, rules *readers, found func
 	if s.Epoch > l.epoch {
 		return fmt.Errorf("queue %v holds a message of epoch %d at offset %d, this is epoch %d: %w", l.queue, s.Epoch, m.Offset, l.epoch, ErrFenced)
 	}
-	v, err := rules.judge(&s)
+	v, err := sc.rules.judge(&s)
+	var lost *LostError
+	if errors.As(err, &lost) {
+		lost.Queue, lost.Offset = l.queue, m.Offset
+		if sc.lost != nil {
+			err = sc.lost(ctx, lost)
+			sc.rules.skip(&s)
+		}
+	}
 	switch {
 	case err != nil:
-		var lost *LostError
-		if errors.As(err, &lost) {
-			lost.Queue, lost.Offset = l.queue, m.Offset
-		}
 		return err
 	case v == fence && s.Epoch == l.epoch && s.Term < l.term.Load(): // one whose ack did not arrive
 		return l.recordFence(ctx, m.Offset, s.Term, s.Epoch)
 	case v == fence && s.Epoch < l.epoch:
 		l.readBackBy = s.Epoch
 	case v == counts:
-		found(m.Offset, &s)
+		sc.found(m.Offset, &s)
 	}
 	return nil
 }
@@ -158,7 +169,7 @@ func (l *lane) resolve(ctx context.Context) error {
 		return err
 	}
 	var offsets []int64
-	err = l.scan(ctx, l.next, end, &rules, func(offset int64, _ *stamp) { offsets = append(offsets, offset) })
+	err = l.scan(ctx, l.next, end, &scanner{rules: &rules, found: func(offset int64, _ *stamp) { offsets = append(offsets, offset) }})
 	if err != nil {
 		return err
 	}
@@ -176,7 +187,7 @@ func (l *lane) resolve(ctx context.Context) error {
 }
 
 // recover brings a queue that the last owner left open into a known state. It returns what arrived and counts, in order.
-func (l *lane) recover(ctx context.Context, o OpenQueue, required bool) ([]arrived, error) {
+func (l *lane) recover(ctx context.Context, o OpenQueue) ([]arrived, error) {
 	rules, err := l.rulesAt(ctx, o)
 	if err != nil {
 		return nil, err
@@ -186,16 +197,22 @@ func (l *lane) recover(ctx context.Context, o OpenQueue, required bool) ([]arriv
 		return nil, err
 	}
 	if end < o.Low {
-		return nil, &LostError{Queue: l.queue, Offset: end, Expected: uint64(o.Low), Found: uint64(end)}
+		err := l.doubts.lost(ctx, &LostError{Queue: l.queue, Offset: end, Expected: uint64(o.Low), Found: uint64(end), Covered: true})
+		if err != nil {
+			return nil, err
+		}
+		// Nothing tells which number was the last to survive. Readers take a new epoch that begins at 1.
+		rules.writer(l.writer).Next = 1
 	}
-	low, err := l.expired(ctx, o, end, &rules, required)
+	low, err := l.expired(ctx, o, end, &rules)
 	if err != nil {
 		return nil, err
 	}
 	l.open(OpenQueue{Queue: l.queue, Low: end, Seq: 0}, 0)
+	l.covered(min(o.Low, end))
 	var found []arrived
 	var first int64 // epoch of found[0]
-	err = l.scan(ctx, low, end, &rules, func(offset int64, s *stamp) {
+	err = l.scan(ctx, low, end, &scanner{rules: &rules, lost: l.doubts.lost, found: func(offset int64, s *stamp) {
 		if len(found) == 0 {
 			first = s.Epoch
 		}
@@ -205,7 +222,7 @@ func (l *lane) recover(ctx context.Context, o OpenQueue, required bool) ([]arriv
 		}
 		l.spans = append(l.spans, sp)
 		found = append(found, arrived{partition: s.Partition, mark: s.Mark, lane: l, span: sp})
-	})
+	}})
 	if err != nil {
 		return nil, err
 	}
@@ -237,7 +254,7 @@ func (l *lane) rulesAt(ctx context.Context, o OpenQueue) (readers, error) {
 }
 
 // expired returns from where the queue can be read back. Messages between o.Low and the queue's start may have been ours.
-func (l *lane) expired(ctx context.Context, o OpenQueue, end int64, rules *readers, required bool) (int64, error) {
+func (l *lane) expired(ctx context.Context, o OpenQueue, end int64, rules *readers) (int64, error) {
 	if o.Low >= end {
 		return o.Low, nil
 	}
@@ -245,13 +262,11 @@ func (l *lane) expired(ctx context.Context, o OpenQueue, end int64, rules *reade
 	if err != nil || start <= o.Low {
 		return o.Low, err
 	}
-	err = fmt.Errorf("queue %v: offsets %d to %d have expired before they could be read back, so records in them may be sent twice",
-		l.queue, o.Low, start-1)
-	if required {
-		return 0, connector.Permanent(fmt.Errorf("%w; exactly.once = required forbids it: set it to preferred to go on", err))
+	err = l.doubts.mayDouble(ctx, fmt.Errorf("queue %v: offsets %d to %d have expired before they could be read back, so records in them may be sent twice",
+		l.queue, o.Low, start-1))
+	if err != nil {
+		return 0, err
 	}
-	l.progress.doubles.Add(1)
-	l.retry.logger.Warn("exactly once is not certain", "error", err)
 	rules.writer(l.writer).Next = 0
 	return start, nil
 }
@@ -351,7 +366,7 @@ func (s *Source) readBack(ctx context.Context) (*foundSet, error) {
 	for i, o := range s.start.Open {
 		l := s.lane(o.Queue)
 		g.Go("read-back", func(ctx context.Context) (err error) {
-			results[i], err = l.recover(ctx, o, s.config.ExactlyOnce == onceRequired)
+			results[i], err = l.recover(ctx, o)
 			if err != nil {
 				err = fmt.Errorf("read back %v from %d: %w", o.Queue, o.Low, err)
 			}

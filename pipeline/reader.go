@@ -19,6 +19,8 @@ type writerState struct {
 	generation
 	Next  uint64 // the number its next message must have; 0: unknown, the first one seen is taken
 	fresh bool   // the epoch has sent no record yet, so numbers may start again
+	// forgiven: an operator has set the position here, perhaps behind a loss, so the next number may be higher. Not stored.
+	forgiven bool
 }
 
 // verdict says what a message is to a reader.
@@ -67,10 +69,11 @@ func (r *readers) judge(s *stamp) (verdict, error) {
 	case w.Next == 0, s.Number == w.Next: // the first one seen, or the right one
 	case s.Number == 1 && w.fresh: // the queue had been closed: numbers start again
 	case s.Kind == stampLoose && s.Number < w.Next:
+	case w.forgiven && s.Number > w.Next:
 	default:
 		return counts, &LostError{Writer: s.Writer, Expected: w.Next, Found: s.Number}
 	}
-	w.Next, w.fresh = s.Number+1, false
+	w.Next, w.fresh, w.forgiven = s.Number+1, false, false
 	return counts, nil
 }
 
@@ -78,9 +81,14 @@ func (r *readers) judge(s *stamp) (verdict, error) {
 // sets a position behind a loss must be able to go on.
 func (r *readers) follow(s *stamp) {
 	if v, err := r.judge(s); v == counts && err != nil {
-		w := r.writer(s.Writer)
-		w.Next, w.fresh = s.Number+1, false
+		r.skip(s)
 	}
+}
+
+// skip goes on behind a message in front of which others are missing.
+func (r *readers) skip(s *stamp) {
+	w := r.writer(s.Writer)
+	w.Next, w.fresh, w.forgiven = s.Number+1, false, false
 }
 
 // clone is for a state that travels with a chunk while the reader goes on.

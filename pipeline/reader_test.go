@@ -71,7 +71,7 @@ func TestReadersKeepWritersApart(t *testing.T) {
 
 func TestReadersStateIsPinned(t *testing.T) {
 	t.Parallel()
-	r := readers{writers: []writerState{{7, generation{1795000000000000, 3}, 12, false}, {300, generation{5, 0}, 0, true}}}
+	r := readers{writers: []writerState{{Writer: 7, generation: generation{1795000000000000, 3}, Next: 12}, {Writer: 300, generation: generation{5, 0}, fresh: true}}}
 	require.Equal(t, "B4Dg_IqwkZgDBgysAgUBAA", r.String())
 	back, err := parseReaders(r.String())
 	require.NoError(t, err)

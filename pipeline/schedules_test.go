@@ -172,7 +172,7 @@ func TestABrokerThatLostDataIsNoticed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				b := oneQueue(t, &script{reads: []func() (connector.Batch, error){lines(2, 6)}})
+				b := oneQueue(t, &script{reads: []func() (connector.Batch, error){lines(2, 6)}}, "exactly.once", onceRequired)
 				break_(b)
 				closed := b.job.Start.Closed
 				ledger, start := b.catalog.claim()
@@ -189,6 +189,127 @@ func TestABrokerThatLostDataIsNoticed(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestLostMessagesThatNoPositionCoversAreSentAgain: a message between two that survived is gone. The source gives it again, and
+// readers that an operator sets behind the gap go on.
+func TestLostMessagesThatNoPositionCoversAreSentAgain(t *testing.T) {
+	t.Parallel()
+	for _, once := range []string{"preferred", onceOff} {
+		t.Run(once, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := oneQueue(t, &script{reads: []func() (connector.Batch, error){lines(2, 6)}}, "exactly.once", once)
+				var reported []error
+				b.job.Report = func(_ context.Context, problem error) { reported = append(reported, problem) }
+				b.leave(1, 2, OpenQueue{theQueue, 0, 1})
+				b.log(1, 0, 1, 2)
+				b.log(1, 0, 3, 4)
+				require.NoError(t, b.start(t)())
+				require.Len(t, reported, 1)
+				require.ErrorIs(t, reported[0], ErrBrokerLostData)
+				require.Equal(t, int64(1), b.job.Progress.Snapshot().Losses)
+				counted := map[string]int{}
+				for _, body := range b.bodies() {
+					counted[body]++
+				}
+				want := map[string]int{"null": 1, "line 2": 1, "line 3": 1, "line 4": 1, "line 5": 1}
+				if once == onceOff { // what arrived is not looked at
+					want["line 2"], want["line 4"] = 2, 2
+				}
+				require.Equal(t, want, counted)
+				_, open := b.catalog.state()
+				require.Empty(t, open)
+
+				msgs := b.broker.snapshot()[theQueue]
+				require.ErrorIs(t, readFrom(t, msgs, nil), ErrBrokerLostData, "a sink stops at the gap and says so")
+				rules := &readers{}
+				first, err := parseStamp(msgs[0].Property(stampProperty))
+				require.NoError(t, err)
+				rules.follow(&first)
+				rules.writers[0].forgiven = true // its position was set to the offset that it names
+				require.NoError(t, readFrom(t, msgs[1:], rules))
+			})
+		})
+	}
+}
+
+// readFrom reads as a sink does.
+func readFrom(t *testing.T, msgs []Received, rules *readers) error {
+	t.Helper()
+	if rules == nil {
+		rules = &readers{}
+	}
+	for i := range msgs {
+		s, err := parseStamp(msgs[i].Property(stampProperty))
+		require.NoError(t, err)
+		if _, err := rules.judge(&s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TestLostMessagesThatThePositionCovers cannot be sent again by reading on, so only off goes on; its numbers begin again, which
+// readers of what survived take, whatever survived.
+func TestLostMessagesThatThePositionCovers(t *testing.T) {
+	t.Parallel()
+	for _, once := range []string{"preferred", onceOff} {
+		t.Run(once, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := oneQueue(t, &script{reads: []func() (connector.Batch, error){lines(6, 8)}}, "exactly.once", once)
+				reports := 0
+				b.job.Report = func(context.Context, error) { reports++ }
+				b.leave(1, 6, OpenQueue{theQueue, 6, 7})
+				b.log(1, 0, 1, 0)
+				b.log(1, 0, 2, 1)
+				if once != onceOff {
+					err := b.run(t.Context(), t, nil)
+					require.True(t, connector.IsPermanent(err))
+					require.ErrorContains(t, err, "expected offset 6 or higher, found 3")
+					require.ErrorContains(t, err, "exactly.once = off")
+					require.Zero(t, reports)
+					return
+				}
+				require.NoError(t, b.start(t)())
+				require.Equal(t, 1, reports)
+				msgs := b.broker.snapshot()[theQueue]
+				require.Len(t, msgs, 5, "two survived, a fence, two more")
+				require.NoError(t, readFrom(t, msgs, nil))
+				_, open := b.catalog.state()
+				require.Empty(t, open)
+			})
+		})
+	}
+}
+
+// TestAnAckFromBelow ends the start that gets it. The next one finds the gap, and goes on.
+func TestAnAckFromBelow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := oneQueue(t, &script{reads: []func() (connector.Batch, error){lines(0, 4),
+			func() (connector.Batch, error) { synctest.Wait(); return lines(4, 6)() }}}, "checkpoint.interval.ms", "60000")
+		b.broker.fate = func(q Queue, _ []Message) fate {
+			if mq := b.broker.queue(q); len(mq.msgs) == 4 {
+				mq.msgs = mq.msgs[:1]
+			}
+			return stored
+		}
+		err := b.run(t.Context(), t, nil)
+		require.ErrorIs(t, err, ErrBrokerLostData)
+		require.False(t, connector.IsPermanent(err), "another start copes with it: %v", err)
+		b.broker.fate = nil
+		b.job.Source = &script{reads: []func() (connector.Batch, error){lines(0, 6)}}
+		require.NoError(t, b.start(t)())
+		counted := map[string]int{}
+		for _, body := range b.bodies() {
+			counted[body]++
+		}
+		delete(counted, "null")
+		require.Equal(t, eachOnce(0, 6), counted)
+		require.Equal(t, int64(1), b.job.Progress.Snapshot().Losses)
+	})
 }
 
 // TestNumbersGoOnWhereAQueueWasClosed, if the ledger remembers where.

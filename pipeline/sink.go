@@ -257,7 +257,11 @@ func (s *Sink) beginQueue(ctx context.Context, q *sinkQueue, target connector.Po
 	case q.offset > end:
 		return fmt.Errorf("%w: it is %d, but the queue ends at %d: %w", errPosition, q.offset, end, ErrBrokerLostData)
 	case o.Writers == "":
-		return s.learn(ctx, q, start)
+		err := s.learn(ctx, q, start)
+		for i := range q.rules.writers {
+			q.rules.writers[i].forgiven = true
+		}
+		return err
 	}
 	if q.rules, err = parseReaders(o.Writers); err != nil {
 		return connector.Permanent(err)

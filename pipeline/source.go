@@ -48,6 +48,10 @@ type SourceJob struct {
 	// IdleClose is how long a queue stays open without a record. Default 30 s.
 	IdleClose time.Duration
 
+	// Report is told, beside the log, of lost messages and of doubles that cannot be ruled out where exactly.once lets the task
+	// go on. It may be called by several goroutines at a time. nil: nobody is told.
+	Report func(ctx context.Context, problem error)
+
 	Logger     *slog.Logger   // default: nothing is logged
 	Failpoints *failpoint.Set // nil is inert
 	Progress   *Progress      // default: a new one, see Source.Progress
@@ -103,7 +107,8 @@ func NewSource(j SourceJob) (*Source, error) {
 	}
 	s.sender = sender{broker: j.Broker, ledger: j.Ledger, lease: j.Lease, writer: j.Start.Writer, epoch: j.Start.Epoch,
 		fences: j.Config.Fences, sendTimeout: j.SendTimeout, maxRecords: j.Config.BatchMaxRecords, maxBytes: j.Config.BatchMaxBytes,
-		mark: newWatermark(j.WindowRecords, j.WindowBytes), retry: &retrier{j.Progress, j.Logger}, progress: j.Progress, points: j.Failpoints}
+		mark: newWatermark(j.WindowRecords, j.WindowBytes), retry: &retrier{j.Progress, j.Logger}, progress: j.Progress, points: j.Failpoints,
+		doubts: &doubts{j.Config.ExactlyOnce, j.Progress, j.Logger, j.Report}}
 	s.maker = messageMaker{key: j.Key, value: j.Value, both: structured(j.Config.ValueConverter), schemas: retryingSchemas{j.Schemas, s.retry},
 		known: map[*connector.Schema]string{}, pairs: map[[2]*connector.Schema]*connector.Schema{}, maxBytes: j.MaxMessageBytes}
 	s.errors = tolerance{config: j.Config.CommonConfig, task: j.Task, progress: j.Progress, logger: j.Logger}
@@ -148,7 +153,7 @@ func (s *Source) Run(ctx context.Context, drain <-chan struct{}) error {
 	s.points.Reached(failpoint.SourceClaimed)
 	found, err := s.arrivedBefore(ctx)
 	if err != nil {
-		return s.ended(err)
+		return s.doubts.ended(err)
 	}
 	g := newGroup(ctx, s.logger, 0)
 	reading, stop := context.WithCancel(g.ctx)
@@ -194,7 +199,7 @@ func (s *Source) Run(ctx context.Context, drain <-chan struct{}) error {
 	if err == nil {
 		err = guard(s.logger, "source", func() error { return s.tell(ctx, true) })
 	}
-	return s.ended(err)
+	return s.doubts.ended(err)
 }
 
 // arrivedBefore is what the last owner got into queues that it left open, and that the source will give again; nil if it
@@ -209,18 +214,10 @@ func (s *Source) arrivedBefore(ctx context.Context) (*foundSet, error) {
 	}
 	if found.left > 0 { // marks that the source does not keep say nothing about what arrived
 		s.progress.doubles.Add(1)
-		s.logger.Warn("records sent since the last checkpoint are sent again: the connector promises at least once", "records", found.left)
+		s.logger.Warn("records sent since the last checkpoint are sent again: the task promises at least once", "records", found.left)
 	}
 	found.forget()
 	return found, nil
-}
-
-// ended makes lost data final: the task has to be rebuilt from an older position by an operator.
-func (s *Source) ended(err error) error {
-	if errors.Is(err, ErrBrokerLostData) {
-		return connector.Permanent(err)
-	}
-	return err
 }
 
 // readAll reads until reading ends; ctx is the job's.
