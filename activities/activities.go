@@ -41,6 +41,10 @@ type (
 		NoteFailure(ctx context.Context, uid int64, task int, failure error) (n int, err error)
 		NoteHealthy(ctx context.Context, uid int64, task int) error
 	}
+	history interface {
+		RecordEvent(ctx context.Context, e catalog.Event) error
+		Prune(ctx context.Context, keep time.Duration) error
+	}
 	pages interface {
 		FencesBefore(ctx context.Context, q catalog.Queue, offset int64) ([]catalog.Fence, error)
 		QueueMap(ctx context.Context, uid int64, topic string) ([]catalog.Queue, error)
@@ -57,6 +61,7 @@ type Catalog interface {
 	plans
 	statuses
 	health
+	history
 	pages
 }
 
@@ -116,6 +121,8 @@ type Config struct {
 	DrainTimeout time.Duration
 	// EndTimeout is how long a task that was cut off may take to end before it is abandoned. Default 3 s.
 	EndTimeout time.Duration
+	// SettleTimeout is for how long settling is tried while the connector's system cannot be opened or used. Default 30 s.
+	SettleTimeout time.Duration
 	// HealthyAfter is how long a task must run before its earlier failures are forgotten. Default 60 s.
 	HealthyAfter time.Duration
 	// MaxCrashes is how many starts in a row may end in a panic, a hang or the death of their worker, without one record
@@ -137,6 +144,7 @@ func (c Config) WithDefaults() Config {
 	}{
 		{&c.Turn, time.Hour}, {&c.HeartbeatEvery, 500 * time.Millisecond}, {&c.StallTimeout, time.Minute},
 		{&c.DrainTimeout, 5 * time.Second}, {&c.EndTimeout, 3 * time.Second}, {&c.HealthyAfter, time.Minute},
+		{&c.SettleTimeout, 30 * time.Second},
 		{&c.WatchEvery, 2 * time.Second},
 	} {
 		if *d.field == 0 {
@@ -170,6 +178,7 @@ type Activities struct {
 
 	turns     turns
 	abandoned atomic.Int64
+	pruned    atomic.Int64 // when the catalog's history was last pruned, in Unix nanoseconds; 0 is never
 }
 
 // New makes the activities of one worker.

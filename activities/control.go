@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/gantry-connect/gantry/catalog"
 	"github.com/gantry-connect/gantry/workflows"
@@ -95,13 +96,30 @@ func (a *Activities) SetConnectorStatus(ctx context.Context, in workflows.SetCon
 		Worker: a.config.Worker, Trace: in.Reason})
 }
 
+const (
+	pruneEvery  = time.Hour
+	keepHistory = 30 * 24 * time.Hour
+)
+
+// prune lets the catalog forget old events and epochs, about once an hour on each worker that reconciles.
+func (a *Activities) prune(ctx context.Context) {
+	last, now := a.pruned.Load(), time.Now().UnixNano()
+	if (last != 0 && now-last < int64(pruneEvery)) || !a.pruned.CompareAndSwap(last, now) {
+		return
+	}
+	if err := a.Catalog.Prune(ctx, keepHistory); err != nil {
+		a.log.Warn("prune the catalog's history; it is tried again in an hour", "error", err)
+	}
+}
+
 // ReconcileAll asks the workflow of every connector that is not as the catalog wants it to look, and starts those that
-// do not run. It goes on after an error and returns the first one.
+// do not run. It goes on after an error and returns the first one. About once an hour it also prunes the catalog's history.
 func (a *Activities) ReconcileAll(ctx context.Context) (workflows.ReconcileAllResult, error) {
 	all, err := a.Catalog.Connectors(ctx)
 	if err != nil {
 		return workflows.ReconcileAllResult{}, err
 	}
+	defer a.prune(ctx)
 	result := workflows.ReconcileAllResult{Connectors: len(all)}
 	var first error
 	for _, conn := range all {

@@ -102,6 +102,7 @@ func (a *Activities) copySource(ctx context.Context, p plan, plugin connector.Pl
 		Config: c, Task: task.Number, Source: source, Guarantee: plugin.Guarantee(config), Key: key, Value: value,
 		Broker: a.Broker, Ledger: j.ledger, Lease: leaseClock{lease}, Schemas: schemas{a.Catalog},
 		Queues: queueMap{a, p.conn.UID, c.TopicCreate, c.TopicQueues}, Start: start, Settle: p.settle,
+		Report: func(ctx context.Context, problem error) { a.note(ctx, p, eventDoubt, problem.Error()) },
 		Logger: p.log, Failpoints: a.config.Failpoints, Progress: j.progress,
 	})
 	if err != nil {

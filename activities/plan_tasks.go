@@ -50,14 +50,40 @@ func (a *Activities) planTasks(ctx context.Context, in workflows.PlanTasksInput)
 	for i, t := range plan {
 		result.Tasks[i] = workflows.PlannedTask{Number: t.Number, Hash: t.Hash}
 	}
-	for _, busy := range in.Busy {
-		if !slices.Contains(result.Tasks, busy) {
-			return result, nil
+	blocked := slices.ContainsFunc(in.Busy, func(b workflows.PlannedTask) bool { return !slices.Contains(result.Tasks, b) })
+	if blocked {
+		old, err := a.Catalog.Plan(ctx, conn.UID)
+		if err != nil {
+			return workflows.PlanTasksResult{}, err
 		}
+		result.Moved = movedBy(conn.Config, old, plan)
+		return result, nil
 	}
 	result.Generation, err = a.Catalog.SavePlan(ctx, conn.UID, conn.Revision, plan)
 	result.Saved = err == nil
 	return result, err
+}
+
+// movedBy are the numbers of the old plan's tasks that the new one drops, or to which it gives another share of the work: other
+// queues, or other values of the keys by which the plugin divides it, which the connector's config does not have.
+func movedBy(config map[string]string, old, plan []catalog.PlannedTask) (moved []int) {
+	for _, o := range old {
+		at := slices.IndexFunc(plan, func(t catalog.PlannedTask) bool { return t.Number == o.Number })
+		if at < 0 || len(old) != len(plan) || o.Config["connector.class"] != config["connector.class"] ||
+			!slices.Equal(o.Queues, plan[at].Queues) || !sameShare(config, o.Config, plan[at].Config) {
+			moved = append(moved, o.Number)
+		}
+	}
+	return moved
+}
+
+func sameShare(config, old, now map[string]string) bool {
+	for key, value := range now {
+		if original, ok := config[key]; (!ok || original != value) && old[key] != value {
+			return false
+		}
+	}
+	return true
 }
 
 // plan makes a plan; note says what it lacks.

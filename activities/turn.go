@@ -18,10 +18,8 @@ import (
 	"github.com/gantry-connect/gantry/workflows"
 )
 
-const (
-	releaseWithin = 2 * time.Second // a lease that cannot be given back runs out by itself in 3 s
-	noteWithin    = 2 * time.Second // bookkeeping about a failure
-)
+// releaseWithin: a lease that cannot be given back runs out by itself in 3 s.
+const releaseWithin = 2 * time.Second
 
 // turn is one run of RunTask.
 type turn struct {

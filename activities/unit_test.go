@@ -143,6 +143,97 @@ func TestReconcileSignalsOnlyWhatLagsBehind(t *testing.T) {
 	}
 }
 
+func TestWhichTasksAPlanMoves(t *testing.T) {
+	t.Parallel()
+	config := map[string]string{"connector.class": "C", "host": "new", "tables": "a,b"}
+	task := func(number int, host, share string, queues ...catalog.Queue) catalog.PlannedTask {
+		return catalog.PlannedTask{Number: number, Queues: queues,
+			Config: map[string]string{"connector.class": "C", "host": host, "tables": "a,b", "share": share}}
+	}
+	other := task(0, "old", "a")
+	other.Config["connector.class"] = "D"
+	narrowed := task(0, "new", "a")
+	narrowed.Config["tables"] = "a" // the plugin's own value of a key that the user gave
+	q := catalog.Queue{Topic: "t"}
+	for name, tt := range map[string]struct {
+		old, plan []catalog.PlannedTask
+		want      []int
+	}{
+		"another host":    {[]catalog.PlannedTask{task(0, "old", "a")}, []catalog.PlannedTask{task(0, "new", "a")}, nil},
+		"another share":   {[]catalog.PlannedTask{task(0, "old", "a"), task(1, "old", "b")}, []catalog.PlannedTask{task(0, "new", "b"), task(1, "new", "b")}, []int{0}},
+		"a narrower one":  {[]catalog.PlannedTask{task(0, "old", "a")}, []catalog.PlannedTask{narrowed}, []int{0}},
+		"another number":  {[]catalog.PlannedTask{task(0, "old", "a")}, []catalog.PlannedTask{task(0, "new", "a"), task(1, "new", "b")}, []int{0}},
+		"dropped":         {[]catalog.PlannedTask{task(0, "old", "a"), task(1, "old", "b")}, []catalog.PlannedTask{task(0, "new", "a")}, []int{0, 1}},
+		"another class":   {[]catalog.PlannedTask{other}, []catalog.PlannedTask{task(0, "new", "a")}, []int{0}},
+		"the same queues": {[]catalog.PlannedTask{task(0, "old", "", q)}, []catalog.PlannedTask{task(0, "new", "", q)}, nil},
+		"other queues":    {[]catalog.PlannedTask{task(0, "old", "", q)}, []catalog.PlannedTask{task(0, "new", "")}, []int{0}},
+	} {
+		require.Equal(t, tt.want, movedBy(config, tt.old, tt.plan), name)
+	}
+}
+
+func TestWhatFollowsWhenATaskCannotBeSettled(t *testing.T) {
+	t.Parallel()
+	down := errors.New("connection refused")
+	a, err := New(Config{Worker: "w"}, Deps{})
+	require.NoError(t, err)
+	for name, tt := range map[string]struct {
+		kind, once    string
+		replan, moved bool
+		goesOn        bool
+		says          string
+	}{
+		"pause":                     {"source", "preferred", false, false, false, "the next start settles it"},
+		"pause, required":           {"source", "required", false, false, false, "the next start settles it"},
+		"mend":                      {"source", "", true, false, true, "may be doubled"},
+		"mend, required":            {"source", "required", true, false, false, "set exactly.once = preferred"},
+		"divide, required":          {"source", "required", true, true, false, "set exactly.once = preferred"},
+		"mend a sink":               {"sink", "", true, false, true, ""},
+		"divide a sink's queues":    {"sink", "", true, true, false, "the new plan waits"},
+		"a sink knows no such key":  {"sink", "required", true, false, true, ""},
+		"mend, without exactlyonce": {"source", "off", true, false, true, "may be doubled"},
+	} {
+		p := plan{conn: catalog.Connector{Kind: tt.kind, Config: map[string]string{"exactly.once": tt.once}}}
+		r, err := a.unsettled(t.Context(), workflows.SettleTaskInput{Replan: tt.replan, Moved: tt.moved}, p, down)
+		require.NoError(t, err, name)
+		require.False(t, r.Settled, name)
+		require.Equal(t, tt.goesOn, r.GoOn, name)
+		require.Contains(t, r.Reason, "connection refused", name)
+		require.Contains(t, r.Reason, tt.says, name)
+	}
+}
+
+// pruned counts; only what ReconcileAll needs of a catalog without connectors is there.
+type pruned struct {
+	Catalog
+	times int
+	keep  time.Duration
+}
+
+func (p *pruned) Connectors(context.Context) ([]catalog.Connector, error) { return nil, nil }
+
+func (p *pruned) Prune(_ context.Context, keep time.Duration) error {
+	p.times, p.keep = p.times+1, keep
+	return errors.New("connection refused")
+}
+
+func TestHistoryIsPrunedOnceAnHour(t *testing.T) {
+	t.Parallel()
+	c := &pruned{}
+	a, err := New(Config{Worker: "w"}, Deps{Catalog: c})
+	require.NoError(t, err)
+	for range 3 {
+		_, err := a.ReconcileAll(t.Context())
+		require.NoError(t, err, "pruning is in nobody's way")
+	}
+	require.Equal(t, 1, c.times)
+	require.Equal(t, 30*24*time.Hour, c.keep)
+	a.pruned.Add(-int64(time.Hour))
+	_, err = a.ReconcileAll(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 2, c.times)
+}
+
 func TestConfigIsChecked(t *testing.T) {
 	t.Parallel()
 	_, err := New(Config{}, Deps{})

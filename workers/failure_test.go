@@ -1,6 +1,8 @@
 package workers_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -89,6 +91,51 @@ func TestHungReadIsAbandoned(t *testing.T) {
 	r.await("it runs", r.allRun(bad, 1))
 	close(r.trouble.free)
 	r.await("what was left behind has ended", func() bool { return w.Health().Abandoned == 0 })
+}
+
+// A connector whose system is gone pauses all the same, and the config that mends it takes effect.
+func TestAnUnreachableSystemHoldsNothingUp(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ how, detail string }{
+		{"move to a host that answers", "the next start settles it by the new config"},
+		{"divide anew", "went on without settling"},
+	} {
+		t.Run(tt.how, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			w := r.worker("one", func(c *workers.Config, d *workers.Deps) {
+				impatient(c, d)
+				c.Activities.StallTimeout, c.Activities.SettleTimeout = time.Minute, 2*time.Second
+			})
+			config := r.troubled("")
+			config["exactly.once"] = "preferred"
+			conn := r.create("trouble", config)
+			r.await("it runs", r.allRun(conn, 1))
+			r.trouble.set("hang")
+			r.await("it hangs", func() bool { r.trouble.mu.Lock(); defer r.trouble.mu.Unlock(); return r.trouble.stuck == 1 })
+			r.trouble.set("only changed configs work")
+			r.desire("trouble", catalog.StatePaused)
+			r.await("paused all the same", func() bool { return r.connectorState(conn) == catalog.StatusPaused && w.Health().Running == 0 })
+			status, err := r.catalog.ConnectorStatus(t.Context(), conn.UID)
+			require.NoError(t, err)
+			require.Contains(t, status.Trace, "task 0 is not settled: tried for")
+			require.Contains(t, status.Trace, "the system is down; the next start settles it")
+
+			r.configure("trouble", map[string]string{"trouble.how": tt.how})
+			r.desire("trouble", catalog.StateRunning)
+			r.await("the mended one runs", func() bool {
+				now, err := r.catalog.Connector(t.Context(), conn.Name)
+				return err == nil && now.PlannedRevision == now.Revision && now.Revision > conn.Revision && r.allRun(conn, 1)()
+			})
+			events, err := r.catalog.Events(t.Context(), conn.UID, 20)
+			require.NoError(t, err)
+			require.True(t, slices.ContainsFunc(events, func(e catalog.Event) bool {
+				return e.Kind == "not settled" && strings.Contains(e.Detail, tt.detail)
+			}), "%+v", events)
+			close(r.trouble.free)
+			r.await("what was left behind has ended", func() bool { return w.Health().Abandoned == 0 })
+		})
+	}
 }
 
 func TestPlanningFailureIsShownAndRetried(t *testing.T) {

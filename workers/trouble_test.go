@@ -14,12 +14,15 @@ type trouble struct {
 	mu   sync.Mutex
 	free chan struct{} // closed at the end of the test: what hangs goes on
 	how  string
+
+	stuck int // Reads that hang
 }
 
 func newTrouble() *trouble { return &trouble{free: make(chan struct{})} }
 
 type troubleConfig struct {
-	How string `config:"trouble.how" default:"" doc:"What happens."`
+	How   string `config:"trouble.how" default:"" doc:"What happens."`
+	Share string `config:"trouble.share" internal:"true" doc:"Changes when the work is divided anew."`
 }
 
 // set overrides trouble.how.
@@ -32,7 +35,10 @@ func (tr *trouble) set(how string) {
 func (tr *trouble) get(c *troubleConfig) string {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
-	if tr.how != "" {
+	switch {
+	case tr.how == "only changed configs work" && c.How == "":
+		return "fail in open"
+	case tr.how != "":
 		return tr.how
 	}
 	return c.How
@@ -43,6 +49,9 @@ func (tr *trouble) plugin() connector.Plugin {
 		Plan: func(_ context.Context, c *troubleConfig, _ int) ([]map[string]string, error) {
 			if tr.get(c) == "refuse plan" {
 				return nil, connector.Permanent(errors.New("there is nothing to read"))
+			}
+			if c.How == "divide anew" {
+				return []map[string]string{{"trouble.share": "all"}}, nil
 			}
 			return []map[string]string{{}}, nil
 		},
@@ -72,6 +81,9 @@ func (s *troubleSource) Read(ctx context.Context, _ int) (connector.Batch, error
 	case "panic":
 		panic("what now")
 	case "hang":
+		s.tr.mu.Lock()
+		s.tr.stuck++
+		s.tr.mu.Unlock()
 		<-s.tr.free
 	}
 	select {

@@ -66,7 +66,7 @@ func (c *connectorRun) startMissing(ctx workflow.Context) {
 		if c.tasks[t.Number] != nil {
 			continue
 		}
-		t.State, t.Reason, t.Settled = Running, "", false
+		t.State, t.Reason, t.Settled, t.GoOn = Running, "", false, false
 		cctx, cancel := workflow.WithCancel(ctx)
 		ch := &child{cancel: cancel}
 		c.tasks[t.Number] = ch

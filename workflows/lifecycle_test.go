@@ -35,6 +35,25 @@ var lifeCycles = []lifeCycle{
 		w.await("the new plan", w.runs("A", "b"))
 		require.Equal(t, []int{0}, w.settledTasks(), "what ended uncleanly is settled before the plan changes")
 	}},
+	{"unsettled", func(t *testing.T, w *world) {
+		w.create("a", "b")
+		w.edit(func() { w.unclean, w.down = true, true })
+		w.signal(workflows.SignalPause, nil)
+		w.await("paused although it cannot be settled", and(w.is(workflows.Paused), w.runs()))
+		require.Contains(t, w.query().Reason, "task 0 is not settled: the system is down")
+		require.False(t, w.query().Tasks[0].Settled)
+		w.signal(workflows.SignalResume, nil)
+		w.await("the same plan settles by itself", and(w.is(workflows.Running), w.runs("a", "b")))
+
+		w.configure("A", "b")
+		w.await("the new plan waits", w.is(workflows.Failed))
+		require.Contains(t, w.query().Reason, "task 0 is not settled: the system is down")
+		w.await("the old plan stays in force", w.runs("a", "b"))
+		w.edit(func() { w.goOn = true })
+		w.signal(workflows.SignalReconcile, nil)
+		w.await("the new plan goes on", and(w.is(workflows.Running), w.runs("A", "b")))
+		require.Equal(t, 2, w.counts()[1], "task 1 was in nobody's way")
+	}},
 	{"pause and resume", func(_ *testing.T, w *world) {
 		w.create("a")
 		w.signal(workflows.SignalPause, nil)

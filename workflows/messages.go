@@ -129,6 +129,8 @@ type TaskEntry struct {
 	// Settled says that the task's last owner ended with everything committed. It is false from the start of the task
 	// on, and while nothing is known.
 	Settled bool `json:"settled"`
+	// GoOn says that a new plan may replace the task although it is not settled; see SettleTaskResult.GoOn.
+	GoOn bool `json:"goOn,omitempty"`
 }
 
 // PlannedTask is one task of a plan. Equal hashes mean equal task configs and queues.
@@ -204,6 +206,9 @@ type PlanTasksResult struct {
 	Tasks      []PlannedTask `json:"tasks"` // by number
 	Saved      bool          `json:"saved"`
 	Watched    bool          `json:"watched"` // the connector has a watcher
+	// Moved are the numbers of busy tasks that the plan drops, or whose share of the work it changes. The others in the way
+	// only get another config.
+	Moved []int `json:"moved,omitempty"`
 	// Note says what the plan lacks, such as a topic that does not exist yet.
 	Note string `json:"note,omitempty"`
 }
@@ -220,12 +225,16 @@ type SettleTaskInput struct {
 	Connector string `json:"connector"`
 	UID       int64  `json:"uid"`
 	Task      int    `json:"task"`
+	Replan    bool   `json:"replan,omitempty"` // it is in a new plan's way; else the connector is to rest
+	Moved     bool   `json:"moved,omitempty"`  // see PlanTasksResult.Moved
 }
 
 // SettleTaskResult says whether the task now counts as settled. Reason says why not, or at what price.
 type SettleTaskResult struct {
 	Settled bool   `json:"settled"`
 	Reason  string `json:"reason,omitempty"`
+	// GoOn says that a new plan need not wait: the task's next start settles first, by itself.
+	GoOn bool `json:"goOn,omitempty"`
 }
 
 // FinishDeleteInput names a connector none of whose tasks runs any more.

@@ -177,17 +177,23 @@ func (c *connectorRun) planAgain(ctx workflow.Context) error {
 		if err := c.stop(ctx, blocking); err != nil {
 			return err
 		}
-		if err := c.settle(ctx, blocking); err != nil {
+		err = c.settle(ctx, blocking, &result)
+		if err != nil && (errors.Is(err, errOvertaken) || ctx.Err() != nil || !c.mayGoOn(blocking)) {
 			return err
 		}
 	}
+}
+
+// mayGoOn reports whether a new plan may replace all of the tasks.
+func (c *connectorRun) mayGoOn(numbers []int) bool {
+	return !slices.ContainsFunc(numbers, func(n int) bool { t := c.task(n); return t != nil && !t.Settled && !t.GoOn })
 }
 
 // busy are the tasks that a new plan must leave alone, or wait for.
 func (c *connectorRun) busy() []PlannedTask {
 	var busy []PlannedTask
 	for _, t := range c.state.Tasks {
-		if c.tasks[t.Number] != nil || !t.Settled {
+		if c.tasks[t.Number] != nil || (!t.Settled && !t.GoOn) {
 			busy = append(busy, t.PlannedTask)
 		}
 	}
@@ -213,15 +219,17 @@ func merge(old []TaskEntry, plan []PlannedTask) []TaskEntry {
 		if at >= 0 {
 			tasks[i] = old[at]
 		} else {
-			tasks[i] = TaskEntry{PlannedTask: p, State: Unassigned, Settled: true}
+			before := slices.IndexFunc(old, func(t TaskEntry) bool { return t.Number == p.Number })
+			tasks[i] = TaskEntry{PlannedTask: p, State: Unassigned, Settled: before < 0 || old[before].Settled}
 		}
 	}
 	slices.SortFunc(tasks, func(a, b TaskEntry) int { return a.Number - b.Number })
 	return tasks
 }
 
-// settle settles those of the stopped tasks that did not end settled. Its error says which one could not be.
-func (c *connectorRun) settle(ctx workflow.Context, numbers []int) error {
+// settle settles those of the stopped tasks that did not end settled. Its error says which one could not be. plan is what they
+// are in the way of; nil if the connector is to rest.
+func (c *connectorRun) settle(ctx workflow.Context, numbers []int, plan *PlanTasksResult) error {
 	numbers = slices.DeleteFunc(slices.Clone(numbers), func(n int) bool { t := c.task(n); return t == nil || t.Settled })
 	if len(numbers) == 0 {
 		return nil
@@ -230,8 +238,9 @@ func (c *connectorRun) settle(ctx workflow.Context, numbers []int) error {
 	return c.unlessOvertaken(ctx, func(ctx workflow.Context) error {
 		futures := make([]workflow.Future, len(numbers))
 		for i, n := range numbers {
-			futures[i] = workflow.ExecuteActivity(settleOptions(ctx, c.state.Name, n), ActivitySettleTask,
-				SettleTaskInput{Connector: c.state.Name, UID: c.state.UID, Task: n})
+			in := SettleTaskInput{Connector: c.state.Name, UID: c.state.UID, Task: n, Replan: plan != nil}
+			in.Moved = plan != nil && slices.Contains(plan.Moved, n)
+			futures[i] = workflow.ExecuteActivity(settleOptions(ctx, c.state.Name, n), ActivitySettleTask, in)
 		}
 		var problems []string
 		for i, n := range numbers {
@@ -243,9 +252,9 @@ func (c *connectorRun) settle(ctx workflow.Context, numbers []int) error {
 				continue // overtaken: nothing was learnt
 			}
 			t := c.task(n)
-			t.Settled, t.Reason = result.Settled, clip(result.Reason, reasonMaxBytes)
+			t.Settled, t.GoOn, t.Reason = result.Settled, result.GoOn, clip(result.Reason, reasonMaxBytes)
 			if !result.Settled {
-				problems = append(problems, fmt.Sprintf("task %d cannot be settled: %s", n, t.Reason))
+				problems = append(problems, fmt.Sprintf("task %d is not settled: %s", n, t.Reason))
 			}
 		}
 		if len(problems) > 0 {
@@ -263,11 +272,11 @@ func (c *connectorRun) halt(ctx workflow.Context, state State) error {
 		return err
 	}
 	reason := ""
-	switch err := c.settle(ctx, all); {
+	switch err := c.settle(ctx, all, nil); {
 	case errors.Is(err, errOvertaken), ctx.Err() != nil:
 		return err
 	case err != nil:
-		reason = cause(err) // nothing runs, which is what was asked for; the next plan has to wait
+		reason = cause(err) // nothing runs, which is what was asked for; the next start settles, or the next plan
 	}
 	c.state.RestartSeq = max(c.state.RestartSeq, c.wanted.RestartSeq) // nothing to restart
 	for i := range c.state.Tasks {

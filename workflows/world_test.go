@@ -38,6 +38,8 @@ type world struct {
 	planErr   error
 	refuse    error
 	unclean   bool          // tasks end without having committed everything
+	down      bool          // settling is given up
+	goOn      bool          // although it is, a new plan may go on
 	holdPlan  chan struct{} // planning waits for it, if set
 	running   map[int]string
 	starts    map[int]int
@@ -198,7 +200,9 @@ func (w *world) plan(ctx context.Context, in workflows.PlanTasksInput) (workflow
 	}
 	r := workflows.PlanTasksResult{Revision: w.loaded.Revision, Tasks: w.config, Generation: w.loaded.Generation, Saved: true, Watched: true}
 	for _, b := range in.Busy {
-		r.Saved = r.Saved && b.Number < len(w.config) && w.config[b.Number] == b
+		if b.Number >= len(w.config) || w.config[b.Number] != b {
+			r.Saved, r.Moved = false, append(r.Moved, b.Number)
+		}
 	}
 	if r.Saved {
 		w.loaded.Generation++
@@ -248,8 +252,14 @@ func (w *world) setDesired(_ context.Context, in workflows.SetDesiredInput) erro
 }
 
 func (w *world) settle(_ context.Context, in workflows.SettleTaskInput) (workflows.SettleTaskResult, error) {
-	w.edit(func() { w.settled = append(w.settled, in.Task) })
-	return workflows.SettleTaskResult{Settled: true}, nil
+	result := workflows.SettleTaskResult{Settled: true}
+	w.edit(func() {
+		w.settled = append(w.settled, in.Task)
+		if w.down {
+			result = workflows.SettleTaskResult{Reason: "the system is down", GoOn: in.Replan && in.Moved && w.goOn}
+		}
+	})
+	return result, nil
 }
 
 func (w *world) finishDelete(context.Context, workflows.FinishDeleteInput) error {
