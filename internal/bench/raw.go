@@ -120,7 +120,16 @@ func (l *lab) rawSend(ctx context.Context, topic string, sample []rocketmq.Messa
 	if err != nil {
 		return measured{}, fmt.Errorf("send to %s: %w", topic, err)
 	}
-	return m, nil
+	return m, l.settle(ctx, topic, count/len(sample)*len(sample))
+}
+
+// settle waits until the broker has indexed what it has acknowledged, which can take it as long as storing it: the next
+// measurement must not share the cores with that.
+func (l *lab) settle(ctx context.Context, topic string, messages int) error {
+	return poll(ctx, copyBound, "the broker has indexed "+topic, func() (bool, error) {
+		n, err := l.count(ctx, topic)
+		return n >= messages, err
+	})
 }
 
 // sendOnce sends a batch, again if a busy machine made that fail: nobody minds what comes twice.
