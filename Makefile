@@ -8,7 +8,9 @@ GANTRY     := bin/gantry
 TEST_STACK := .cache/test-stack
 # Two packages at a time: most tests wait for servers, and those have to share the cores with them.
 TEST_FLAGS ?= -race -p 2 -timeout 20m
-PKGS       ?= ./...
+# The end-to-end tests run alone, after the others: they stop, freeze and restart things and should not wait for cores.
+PKGS       ?= $(shell go list ./... | grep -v '/e2e$$')
+E2E_FLAGS  ?= -timeout 20m
 GO_FILES    = $(shell find . -path ./.cache -prune -o -name '*.go' -print)
 
 .PHONY: help
@@ -64,7 +66,10 @@ test: build ## Run all tests against the real servers (PKGS=./catalog/...: only 
 		$(GANTRY) dev down --dir $(TEST_STACK) --clean >/dev/null; \
 		$(GANTRY) dev up --dir $(TEST_STACK) --parts all --ports free --unsafe --background; \
 	fi; \
-	go test $(TEST_FLAGS) $(PKGS)
+	status=0; \
+	go test $(TEST_FLAGS) $(PKGS) || status=$$?; \
+	$(if $(filter file,$(origin PKGS)),go test $(E2E_FLAGS) ./e2e || status=$$?;) \
+	exit $$status
 
 .PHONY: bench
 bench: build ## Measure this machine's raw rates and Gantry's, and how fast it fails over
