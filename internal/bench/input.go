@@ -25,7 +25,7 @@ func (l *lab) linesFile() (path string, err error) {
 	l.sayf("writing %d lines of %d bytes", l.Lines, lineBytes)
 	return path, writeFile(path, func(w io.Writer) error {
 		for i := range l.Lines {
-			if _, err := fmt.Fprintf(w, "%011d the quick brown fox jumps over the lazy dog; pack my box with five dozen liquor jugs, dear\n", i); err != nil {
+			if _, err := fmt.Fprintf(w, "%011d the quick brown fox jumps over the lazy dog; pack my box with five dozen liquor jugs ok\n", i); err != nil {
 				return err
 			}
 		}
