@@ -125,7 +125,7 @@ func (e *env) stopWorkers() {
 		}
 	}
 	for _, p := range e.workers {
-		if s := p.cmd.ProcessState; p.ended() && s != nil && !s.Success() {
+		if p.ended() && !p.cmd.ProcessState.Success() {
 			continue // killed by the test
 		}
 		p.awaitExit()

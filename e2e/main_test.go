@@ -14,7 +14,7 @@ import (
 
 // parallel is how many tests run at once, unless -parallel says otherwise: most of their time they wait for a lease or a
 // heartbeat to run out.
-const parallel = "6"
+const parallel = "4"
 
 // gantry is the path of the binary under test.
 var gantry string
