@@ -53,7 +53,7 @@ func fileToTopic(ctx context.Context, l *lab) (*copyResult, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.add(measured{s.rate(), perMillion(cpu, l.Lines)}, used, l.Lines)
+		r.add(measured{s.rate(), perMillion(cpu, l.Lines), s.sustained()}, used, l.Lines)
 		messages, err := l.sample(ctx, topic)
 		if err != nil {
 			return nil, err
@@ -111,7 +111,7 @@ func topicToPostgres(ctx context.Context, l *lab) (*copyResult, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.add(measured{rate(rows, took), perMillion(cpu, rows)}, used, rows)
+		r.add(measured{rate: rate(rows, took), cpu: perMillion(cpu, rows)}, used, rows)
 		err = r.addRaw(
 			func() (measured, error) { return l.rawPull(ctx, topic) },
 			func() (measured, error) { return l.rawCopy(ctx, table) })
@@ -194,7 +194,7 @@ func fileToFile(ctx context.Context, l *lab) (*copyResult, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.add(measured{rate(l.Lines, took), perMillion(cpu, l.Lines)}, used, l.Lines)
+		r.add(measured{rate: rate(l.Lines, took), cpu: perMillion(cpu, l.Lines)}, used, l.Lines)
 		messages, err := l.sample(ctx, topic)
 		if err != nil {
 			return nil, err

@@ -27,6 +27,9 @@ const (
 type measured struct {
 	rate float64       // records a second
 	cpu  time.Duration // of all processes of the bench, for a million records; 0 if unknown
+	// sustained is the rate up to when the broker had indexed everything; 0 where the broker stores nothing. It acknowledges
+	// messages long before it has worked them off.
+	sustained float64
 }
 
 // measure runs f, which says how many records it has moved.
@@ -34,7 +37,7 @@ func measure(f func() (records int, err error)) (measured, error) {
 	cpu, start := treeCPU(), time.Now()
 	records, err := f()
 	took := time.Since(start)
-	return measured{rate(records, took), perMillion(treeCPU()-cpu, records)}, err
+	return measured{rate: rate(records, took), cpu: perMillion(treeCPU()-cpu, records)}, err
 }
 
 func perMillion(d time.Duration, records int) time.Duration {
@@ -79,7 +82,7 @@ func rawWrite(path string, lines int) (_ measured, err error) {
 }
 
 // warmUpMessages are enough for the broker's JIT to have compiled what sends and pulls need.
-const warmUpMessages = 600_000
+const warmUpMessages = 1_500_000
 
 // warmUp has the broker store and give out messages that nobody counts, so that the first measurement finds it as the
 // others do.
@@ -102,6 +105,7 @@ func (l *lab) rawSend(ctx context.Context, topic string, sample []rocketmq.Messa
 	if err != nil {
 		return measured{}, err
 	}
+	start, whole := time.Now(), count/len(sample)*len(sample)
 	m, err := measure(func() (int, error) {
 		var begun atomic.Int64
 		g, gctx := errgroup.WithContext(ctx) // owns the senders
@@ -115,12 +119,14 @@ func (l *lab) rawSend(ctx context.Context, topic string, sample []rocketmq.Messa
 				return nil
 			})
 		}
-		return count / len(sample) * len(sample), g.Wait()
+		return whole, g.Wait()
 	})
 	if err != nil {
 		return measured{}, fmt.Errorf("send to %s: %w", topic, err)
 	}
-	return m, l.settle(ctx, topic, count/len(sample)*len(sample))
+	err = l.settle(ctx, topic, whole)
+	m.sustained = rate(whole, time.Since(start))
+	return m, err
 }
 
 // settle waits until the broker has indexed what it has acknowledged, which can take it as long as storing it: the next

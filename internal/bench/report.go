@@ -18,15 +18,17 @@ const (
 
 // copyResult is what was measured of one way through Gantry and of its stages without Gantry, once a round.
 type copyResult struct {
-	title       string
-	stages      []string
-	raw         [][]float64 // rates by stage
-	gantry      []float64
-	peak        []int64
-	cpu         []time.Duration // of the worker per million records
-	rawTree     []time.Duration // of all processes per million records, the sum over the stages
-	tree        []time.Duration // the same while Gantry copied
-	orientation float64         // another system's rate; 0: none
+	title        string
+	stages       []string
+	raw          [][]float64 // rates by stage
+	gantry       []float64
+	peak         []int64
+	cpu          []time.Duration // of the worker per million records
+	rawTree      []time.Duration // of all processes per million records, the sum over the stages
+	tree         []time.Duration // the same while Gantry copied
+	sustained    []float64       // up to when the broker had indexed everything; 0 where it is the sink that counts
+	rawSustained []float64       // the same of the raw sends; empty if there are none
+	orientation  float64         // another system's rate; 0: none
 }
 
 func newCopyResult(title string, stages ...string) *copyResult {
@@ -34,7 +36,7 @@ func newCopyResult(title string, stages ...string) *copyResult {
 }
 
 func (r *copyResult) add(m measured, u usage, records int) {
-	r.gantry, r.tree = append(r.gantry, m.rate), append(r.tree, m.cpu)
+	r.gantry, r.tree, r.sustained = append(r.gantry, m.rate), append(r.tree, m.cpu), append(r.sustained, m.sustained)
 	r.peak = append(r.peak, u.peak)
 	r.cpu = append(r.cpu, perMillion(u.cpu, records))
 }
@@ -48,6 +50,9 @@ func (r *copyResult) addRaw(stages ...func() (measured, error)) error {
 		}
 		r.raw[i] = append(r.raw[i], m.rate)
 		cpu += m.cpu
+		if m.sustained > 0 {
+			r.rawSustained = append(r.rawSustained, m.sustained)
+		}
 	}
 	r.rawTree = append(r.rawTree, cpu)
 	return nil
@@ -106,6 +111,10 @@ func (r *copyResult) print(w io.Writer) {
 	share := median(r.shares())
 	line(w, "ratio", fmt.Sprintf("%.2f", share), against(share >= shareOfRaw, fmt.Sprintf("at least %.1f", shareOfRaw), fmt.Sprintf("%.2f", shareOfRaw-share))+
 		"; "+spread(r.shares(), func(v float64) string { return fmt.Sprintf("%.2f", v) }))
+	if raw := r.rawSustained; len(raw) > 0 && r.sustained[0] > 0 {
+		line(w, "until indexed", perSecond(median(r.sustained)), fmt.Sprintf("gantry, up to when the broker has worked off what it acknowledged; raw sends %s: %.2f of that",
+			perSecond(median(raw)), median(r.sustained)/median(raw)))
+	}
 	peak := slices.Max(r.peak)
 	line(w, "peak memory", megabytes(peak), against(peak <= memoryLimit, "at most "+megabytes(memoryLimit), megabytes(peak-memoryLimit)))
 	line(w, "CPU", fmt.Sprintf("%.2f s", median(r.cpu).Seconds()), "of the worker for a million records, its start and end included")

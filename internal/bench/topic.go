@@ -13,9 +13,11 @@ import (
 type stored struct {
 	records     int
 	first, last time.Time
+	indexed     time.Time // when the last one could be pulled
 }
 
-func (s stored) rate() float64 { return rate(s.records, s.last.Sub(s.first)) }
+func (s stored) rate() float64      { return rate(s.records, s.last.Sub(s.first)) }
+func (s stored) sustained() float64 { return rate(s.records, s.indexed.Sub(s.first)) }
 
 // awaitTopic waits until Gantry has put so many records into a topic, which it may still have to create.
 func (l *lab) awaitTopic(ctx context.Context, topic string, records int, connectors ...string) (stored, error) {
@@ -36,7 +38,10 @@ func (l *lab) awaitTopic(ctx context.Context, topic string, records int, connect
 	if err != nil {
 		return stored{}, err
 	}
-	return l.stored(ctx, topic, records)
+	indexed := time.Now()
+	s, err := l.stored(ctx, topic, records)
+	s.indexed = indexed
+	return s, err
 }
 
 func (l *lab) count(ctx context.Context, topic string) (int, error) {
