@@ -22,7 +22,6 @@ func Open(cfg Config) (*Client, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("rocketmq: %w", err)
 	}
-	prepareLibrary(cfg.Logger)
 	ls := newLinks(credentials{cfg.AccessKey, cfg.SecretKey})
 	return &Client{cfg: cfg, links: ls, routes: newRoutes(cfg.NameServers, ls), producers: newProducers(cfg)}, nil
 }

@@ -29,7 +29,9 @@ type producerKey struct {
 	n      int
 }
 
+// newProducers is the only way to the library, so this is where its globals are set.
 func newProducers(cfg Config) *producers {
+	prepareLibrary(cfg.Logger)
 	return &producers{cfg: cfg, slots: map[producerKey]*brokerProducer{}}
 }
 
