@@ -64,31 +64,28 @@ type Service interface {
 	Statuses
 	Plugins
 	Server
+	V1
 }
 
 type handlers struct {
 	service Service
 	log     *slog.Logger
+	guard   Guard
+	limits  *limits
 }
 
-// author is who changes are recorded under while there is no authentication.
+// author is who changes are recorded under that nobody's request asked for; see by.
 const author = "rest"
 
-// New is the whole API as an HTTP handler.
-func New(service Service, log *slog.Logger) http.Handler {
-	mux := http.NewServeMux()
-	describe(mux, service, log)
-	mux.Handle("GET /docs/", http.StripPrefix("/docs", docs()))
-	mux.Handle("GET /docs", http.RedirectHandler("/docs/", http.StatusMovedPermanently))
-	return lenient(http.MaxBytesHandler(orError(mux, log), maxBodyBytes))
-}
+// New is the whole API as an HTTP handler, open to everybody who reaches it.
+func New(service Service, log *slog.Logger) http.Handler { return NewGuarded(service, log, Guard{}) }
 
 // OpenAPI is the document that describes the API, as YAML; it needs no running service.
 func OpenAPI() ([]byte, error) {
-	return describe(http.NewServeMux(), nil, slog.New(slog.DiscardHandler)).OpenAPI().YAML()
+	return describe(http.NewServeMux(), &handlers{log: slog.New(slog.DiscardHandler)}).OpenAPI().YAML()
 }
 
-func describe(mux *http.ServeMux, service Service, log *slog.Logger) huma.API {
+func describe(mux *http.ServeMux, h *handlers) huma.API {
 	installErrors()
 	config := huma.DefaultConfig("Gantry", "1")
 	config.Info.Description = "Connectors between external systems and Apache RocketMQ. The routes, shapes and codes are those of Kafka Connect."
@@ -96,13 +93,16 @@ func describe(mux *http.ServeMux, service Service, log *slog.Logger) huma.API {
 	config.SchemasPath = ""  // answers carry no $schema: clients of Kafka Connect compare them to the letter
 	config.CreateHooks = nil // the same: no Link header
 	a := humago.New(exactRoot{mux}, config)
-	h := &handlers{service: service, log: log}
+	a.UseMiddleware(h.authorized)
 	h.registerRoot(a)
 	h.registerConnectors(a)
 	h.registerLifecycle(a)
 	h.registerTasks(a)
 	h.registerPlugins(a)
+	h.registerV1(a)
 	badRequests(a.OpenAPI())
+	documentProblems(a.OpenAPI())
+	secure(a.OpenAPI())
 	return a
 }
 

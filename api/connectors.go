@@ -8,6 +8,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/gantry-connect/gantry/access"
 	"github.com/gantry-connect/gantry/control"
 )
 
@@ -37,24 +38,24 @@ type Offsets struct {
 var tags = []string{"Connectors"}
 
 func (h *handlers) registerConnectors(a huma.API) {
-	huma.Register(a, huma.Operation{OperationID: "list-connectors", Method: http.MethodGet, Path: "/connectors", Tags: tags,
+	huma.Register(a, huma.Operation{OperationID: "list-connectors", Metadata: access.NeedsFiltered(access.Viewer), Method: http.MethodGet, Path: "/connectors", Tags: tags,
 		Summary: "The connectors' names, or with expand their status and config", Errors: []int{http.StatusServiceUnavailable}}, h.list)
-	huma.Register(a, huma.Operation{OperationID: "create-connector", Method: http.MethodPost, Path: "/connectors", Tags: tags,
+	huma.Register(a, huma.Operation{OperationID: "create-connector", Metadata: access.NeedsFiltered(access.Editor), Method: http.MethodPost, Path: "/connectors", Tags: tags,
 		Summary: "Create a connector", DefaultStatus: http.StatusCreated, MaxBodyBytes: maxBodyBytes,
 		Errors: []int{http.StatusBadRequest, http.StatusConflict, http.StatusServiceUnavailable}}, h.create)
-	huma.Register(a, huma.Operation{OperationID: "get-connector", Method: http.MethodGet, Path: "/connectors/{name}", Tags: tags,
+	huma.Register(a, huma.Operation{OperationID: "get-connector", Metadata: access.Needs(access.Viewer), Method: http.MethodGet, Path: "/connectors/{name}", Tags: tags,
 		Summary: "A connector's config and tasks", Errors: []int{http.StatusNotFound, http.StatusServiceUnavailable}}, h.get)
-	huma.Register(a, huma.Operation{OperationID: "get-config", Method: http.MethodGet, Path: "/connectors/{name}/config", Tags: tags,
+	huma.Register(a, huma.Operation{OperationID: "get-config", Metadata: access.Needs(access.Viewer), Method: http.MethodGet, Path: "/connectors/{name}/config", Tags: tags,
 		Summary: "A connector's config", Errors: []int{http.StatusNotFound, http.StatusServiceUnavailable}}, h.config)
-	huma.Register(a, huma.Operation{OperationID: "put-config", Method: http.MethodPut, Path: "/connectors/{name}/config", Tags: tags,
+	huma.Register(a, huma.Operation{OperationID: "put-config", Metadata: access.Needs(access.Editor), Method: http.MethodPut, Path: "/connectors/{name}/config", Tags: tags,
 		Summary: "Replace a connector's config, or create the connector", MaxBodyBytes: maxBodyBytes,
 		Description: "Only tasks whose part of the work changes are started again. A paused or stopped connector stays so.",
 		Responses:   also("201", "Created; Location names it"),
 		Errors:      []int{http.StatusBadRequest, http.StatusConflict, http.StatusServiceUnavailable}}, h.putConfig)
-	huma.Register(a, huma.Operation{OperationID: "delete-connector", Method: http.MethodDelete, Path: "/connectors/{name}", Tags: tags,
+	huma.Register(a, huma.Operation{OperationID: "delete-connector", Metadata: access.Needs(access.Editor), Method: http.MethodDelete, Path: "/connectors/{name}", Tags: tags,
 		Summary: "End a connector and drop its positions", DefaultStatus: http.StatusNoContent,
 		Errors: []int{http.StatusNotFound, http.StatusServiceUnavailable}}, h.delete)
-	huma.Register(a, huma.Operation{OperationID: "get-offsets", Method: http.MethodGet, Path: "/connectors/{name}/offsets", Tags: tags,
+	huma.Register(a, huma.Operation{OperationID: "get-offsets", Metadata: access.Needs(access.Viewer), Method: http.MethodGet, Path: "/connectors/{name}/offsets", Tags: tags,
 		Summary: "How far every partition has been copied", Errors: []int{http.StatusNotFound, http.StatusServiceUnavailable}}, h.offsets)
 }
 
@@ -120,7 +121,7 @@ func (h *handlers) create(ctx context.Context, in *struct{ Body CreateConnector 
 	if name == "" {
 		name = in.Body.Config["name"]
 	}
-	info, err := h.service.Create(ctx, control.Create{Name: name, Config: in.Body.Config, InitialState: in.Body.InitialState, Author: author})
+	info, err := h.service.Create(ctx, control.Create{Name: name, Config: in.Body.Config, InitialState: in.Body.InitialState, Author: by(ctx)})
 	if err != nil {
 		return nil, h.problem(ctx, err)
 	}
@@ -147,7 +148,7 @@ func (h *handlers) putConfig(ctx context.Context, in *struct {
 	Named
 	Body Config
 }) (*infoOutput, error) {
-	info, created, err := h.service.PutConfig(ctx, in.Name, in.Body, author)
+	info, created, err := h.service.PutConfig(ctx, in.Name, in.Body, by(ctx))
 	if err != nil {
 		return nil, h.problem(ctx, err)
 	}
@@ -159,7 +160,7 @@ func (h *handlers) putConfig(ctx context.Context, in *struct {
 }
 
 func (h *handlers) delete(ctx context.Context, in *Named) (*struct{}, error) {
-	return nil, h.problem(ctx, h.service.Delete(ctx, in.Name, author))
+	return nil, h.problem(ctx, h.service.Delete(ctx, in.Name, by(ctx)))
 }
 
 func (h *handlers) offsets(ctx context.Context, in *Named) (*struct{ Body Offsets }, error) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/gantry-connect/gantry/access"
 	"github.com/gantry-connect/gantry/control"
 )
 
@@ -16,14 +17,14 @@ type ClassPath struct {
 
 func (h *handlers) registerPlugins(a huma.API) {
 	tags := []string{"Plugins"}
-	huma.Register(a, huma.Operation{OperationID: "list-plugins", Method: http.MethodGet, Path: "/connector-plugins", Tags: tags,
+	huma.Register(a, huma.Operation{OperationID: "list-plugins", Metadata: access.NeedsOnly(access.Viewer), Method: http.MethodGet, Path: "/connector-plugins", Tags: tags,
 		Summary: "The connector classes"},
 		func(context.Context, *struct {
 			ConnectorsOnly bool `query:"connectorsOnly" default:"true" doc:"Nothing but connectors is a plugin here yet."`
 		}) (*struct{ Body []control.PluginInfo }, error) {
 			return &struct{ Body []control.PluginInfo }{h.service.PluginList()}, nil
 		})
-	huma.Register(a, huma.Operation{OperationID: "get-plugin-config", Method: http.MethodGet, Path: "/connector-plugins/{class}/config", Tags: tags,
+	huma.Register(a, huma.Operation{OperationID: "get-plugin-config", Metadata: access.NeedsOnly(access.Viewer), Method: http.MethodGet, Path: "/connector-plugins/{class}/config", Tags: tags,
 		Summary: "The config keys of a connector class", Errors: []int{http.StatusNotFound}},
 		func(ctx context.Context, in *ClassPath) (*struct{ Body []control.KeyInfo }, error) {
 			keys, err := h.service.PluginConfig(in.Class)
@@ -32,7 +33,7 @@ func (h *handlers) registerPlugins(a huma.API) {
 			}
 			return &struct{ Body []control.KeyInfo }{keys}, nil
 		})
-	huma.Register(a, huma.Operation{OperationID: "validate-config", Method: http.MethodPut, Path: "/connector-plugins/{class}/config/validate", Tags: tags,
+	huma.Register(a, huma.Operation{OperationID: "validate-config", Metadata: access.NeedsOnly(access.Viewer), Method: http.MethodPut, Path: "/connector-plugins/{class}/config/validate", Tags: tags,
 		Summary: "What is right and wrong with a config", Description: "Answers 200 also where the config has errors. Nothing is created or reached.",
 		MaxBodyBytes: maxBodyBytes, Errors: []int{http.StatusBadRequest}},
 		func(ctx context.Context, in *struct {

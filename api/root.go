@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/gantry-connect/gantry/access"
 )
 
 // ServerInfo is the answer to GET /.
@@ -26,14 +28,14 @@ type Health struct {
 const healthBudget = 5 * time.Second
 
 func (h *handlers) registerRoot(a huma.API) {
-	huma.Register(a, huma.Operation{OperationID: "get-server", Method: http.MethodGet, Path: "/", Tags: []string{"Server"},
+	huma.Register(a, huma.Operation{OperationID: "get-server", Metadata: access.NeedsOnly(access.Viewer), Method: http.MethodGet, Path: "/", Tags: []string{"Server"},
 		Summary: "Version and environment of the server"},
 		func(context.Context, *struct{}) (*struct{ Body ServerInfo }, error) {
 			return &struct{ Body ServerInfo }{ServerInfo{Version: h.service.Version(), Commit: h.service.Version(), KafkaClusterID: h.service.Environment()}}, nil
 		})
-	huma.Register(a, huma.Operation{OperationID: "get-health", Method: http.MethodGet, Path: "/health", Tags: []string{"Server"},
+	huma.Register(a, huma.Operation{OperationID: "get-health", Metadata: access.NeedsOnly(access.Viewer), Method: http.MethodGet, Path: "/health", Tags: []string{"Server"},
 		Summary: "Whether the server can do its work", Errors: []int{http.StatusInternalServerError}}, h.health)
-	huma.Register(a, huma.Operation{OperationID: "get-schema", Method: http.MethodGet, Path: "/schemas/{fingerprint}", Tags: []string{"Schemas"},
+	huma.Register(a, huma.Operation{OperationID: "get-schema", Metadata: access.NeedsOnly(access.Viewer), Method: http.MethodGet, Path: "/schemas/{fingerprint}", Tags: []string{"Schemas"},
 		Summary: "A schema that messages refer to", Description: "Messages name the schema of their key and value by fingerprint in the properties `gantry-key-schema` and `gantry-schema`.",
 		Errors: []int{http.StatusNotFound, http.StatusServiceUnavailable}}, h.schema)
 }

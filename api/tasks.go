@@ -6,6 +6,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/gantry-connect/gantry/access"
 	"github.com/gantry-connect/gantry/control"
 )
 
@@ -18,18 +19,16 @@ type Numbered struct {
 func (h *handlers) registerTasks(a huma.API) {
 	tags := []string{"Tasks"}
 	errs := []int{http.StatusNotFound, http.StatusServiceUnavailable}
-	huma.Register(a, huma.Operation{OperationID: "get-status", Method: http.MethodGet, Path: "/connectors/{name}/status", Tags: tags,
+	huma.Register(a, huma.Operation{OperationID: "get-status", Metadata: access.Needs(access.Viewer), Method: http.MethodGet, Path: "/connectors/{name}/status", Tags: tags,
 		Summary: "How a connector and its tasks are", Errors: errs}, h.status)
-	huma.Register(a, huma.Operation{OperationID: "list-tasks", Method: http.MethodGet, Path: "/connectors/{name}/tasks", Tags: tags,
+	huma.Register(a, huma.Operation{OperationID: "list-tasks", Metadata: access.Needs(access.Viewer), Method: http.MethodGet, Path: "/connectors/{name}/tasks", Tags: tags,
 		Summary: "The tasks and their configs", Errors: errs}, h.tasks)
-	huma.Register(a, huma.Operation{OperationID: "get-task-status", Method: http.MethodGet, Path: "/connectors/{name}/tasks/{task}/status", Tags: tags,
+	huma.Register(a, huma.Operation{OperationID: "get-task-status", Metadata: access.Needs(access.Viewer), Method: http.MethodGet, Path: "/connectors/{name}/tasks/{task}/status", Tags: tags,
 		Summary: "How one task is", Errors: errs}, h.taskStatus)
-	huma.Register(a, huma.Operation{OperationID: "get-progress", Method: http.MethodGet, Path: "/v1/connectors/{name}/progress", Tags: tags,
-		Summary: "Records, rate and lag of every task", Errors: errs}, h.progress)
-	huma.Register(a, huma.Operation{OperationID: "restart-task", Method: http.MethodPost, Path: "/connectors/{name}/tasks/{task}/restart", Tags: tags,
+	huma.Register(a, huma.Operation{OperationID: "restart-task", Metadata: access.Needs(access.Operator), Method: http.MethodPost, Path: "/connectors/{name}/tasks/{task}/restart", Tags: tags,
 		Summary: "Start one task again", DefaultStatus: http.StatusNoContent, Errors: errs},
 		func(ctx context.Context, in *Numbered) (*struct{}, error) {
-			return nil, h.problem(ctx, h.service.RestartTask(ctx, in.Name, in.Task, author))
+			return nil, h.problem(ctx, h.service.RestartTask(ctx, in.Name, in.Task, by(ctx)))
 		})
 }
 
@@ -55,12 +54,4 @@ func (h *handlers) taskStatus(ctx context.Context, in *Numbered) (*struct{ Body 
 		return nil, h.problem(ctx, err)
 	}
 	return &struct{ Body control.TaskStatus }{st}, nil
-}
-
-func (h *handlers) progress(ctx context.Context, in *Named) (*struct{ Body []control.TaskProgress }, error) {
-	all, err := h.service.Progress(ctx, in.Name)
-	if err != nil {
-		return nil, h.problem(ctx, err)
-	}
-	return &struct{ Body []control.TaskProgress }{all}, nil
 }
