@@ -47,3 +47,13 @@ func (e *InvalidConfigError) Error() string {
 	b.WriteString("You can also find the above list of errors at the endpoint `/connector-plugins/{connectorType}/config/validate`")
 	return b.String()
 }
+
+// ChangedError says that what was to be changed is not any more what the caller expected.
+type ChangedError struct{ Reason string }
+
+func (e *ChangedError) Error() string { return e.Reason }
+
+// NoWorkerError says that what only a worker can do was not done, because none has taken it up in time.
+type NoWorkerError struct{ Reason string }
+
+func (e *NoWorkerError) Error() string { return e.Reason }

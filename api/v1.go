@@ -1,0 +1,113 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/gantry-connect/gantry/control"
+)
+
+// V1 is what the routes under /v1 need of the service.
+type V1 interface {
+	Overviews
+	Revisions
+	Positions
+	Probes
+	Happenings
+	Fleet
+	Bulk(ctx context.Context, b control.Bulk) (control.BulkResult, error)
+}
+
+// PageParams ask for a part of a list.
+type PageParams struct {
+	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"At most so many items."`
+	Cursor string `query:"cursor" maxLength:"400" doc:"Where to go on: next of the page before."`
+}
+
+func (p PageParams) page() control.Page { return control.Page{Limit: p.Limit, Cursor: p.Cursor} }
+
+// IfMatch makes a change depend on nothing else having changed.
+type IfMatch struct {
+	IfMatch string `header:"If-Match" example:"\"3\"" doc:"The ETag that was read; with another one in force nothing is changed (412). * stands for any."`
+}
+
+// DryRun asks only to check.
+type DryRun struct {
+	DryRun bool `query:"dry_run" doc:"Check everything and change nothing."`
+}
+
+// precondition reads If-Match and If-None-Match. Weak tags count as what they name.
+func precondition(match, noneMatch string) (control.Precondition, error) {
+	var pre control.Precondition
+	switch noneMatch = strings.TrimSpace(noneMatch); noneMatch {
+	case "":
+	case "*":
+		pre.Absent = true
+	default:
+		return pre, &control.RequestError{Reason: fmt.Sprintf("If-None-Match = %s: a change takes only *, which stands for \"there is none yet\"", noneMatch)}
+	}
+	if match = strings.TrimSpace(match); match == "" {
+		return pre, nil
+	}
+	for _, tag := range strings.Split(match, ",") {
+		tag = strings.TrimSpace(tag)
+		if tag == "*" {
+			pre.Exists = true
+			continue
+		}
+		n, err := strconv.ParseInt(strings.Trim(strings.TrimPrefix(tag, "W/"), `"`), 10, 64)
+		if err != nil {
+			n = -1 // no version has it: nothing matches
+		}
+		pre.Match = append(pre.Match, n)
+	}
+	return pre, nil
+}
+
+// etag is the ETag of a version.
+func etag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
+
+// unchanged reports whether a reader has this version already.
+func unchanged(noneMatch string, version int64) bool {
+	for _, tag := range strings.Split(noneMatch, ",") {
+		if tag = strings.TrimPrefix(strings.TrimSpace(tag), "W/"); tag == "*" || tag == etag(version) {
+			return true
+		}
+	}
+	return false
+}
+
+// body is an answer that has nothing but a body.
+type body[T any] struct{ Body T }
+
+// registerV1 adds the routes that Kafka Connect does not have.
+func (h *handlers) registerV1(a huma.API) {
+	installProblems()
+	h.registerOverviews(a)
+	h.registerRevisions(a)
+	h.registerPositions(a)
+	h.registerBulk(a)
+	h.registerProbes(a)
+	h.registerEvents(a)
+	h.registerWorkers(a)
+}
+
+// v1 registers an operation under /v1. Beside op.Errors every operation may fail for what is nobody's request's fault.
+func v1[I, O any](h *handlers, a huma.API, op huma.Operation, f func(context.Context, *I) (*O, error)) {
+	op.Errors = append(op.Errors, http.StatusServiceUnavailable)
+	if op.MaxBodyBytes == 0 {
+		op.MaxBodyBytes = maxBodyBytes
+	}
+	huma.Register(a, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := f(ctx, in)
+		if err != nil {
+			return nil, problemV1(ctx, err, h.log)
+		}
+		return out, nil
+	})
+}
