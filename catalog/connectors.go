@@ -34,6 +34,7 @@ type Connector struct {
 	PlannedRevision    int64             // the config revision that the plan was made from
 	PositionGeneration int64             // raised by each edit of the position by an operator
 	RestartSeq         int64             // of the last restart that was asked for
+	Emptied            bool              // stopped since it last ran: it counts as having no tasks
 	Author             string            // of the last change
 	Created            time.Time
 	Updated            time.Time
@@ -52,7 +53,7 @@ type NewConnector struct {
 const (
 	selectConnector = `
 		select c.uid, c.name, c.class, c.kind, c.desired, c.revision, r.config, c.generation, c.planned_revision,
-		       c.position_generation, c.restart_seq, c.author, c.created_at as created, c.updated_at as updated
+		       c.position_generation, c.restart_seq, c.emptied, c.author, c.created_at as created, c.updated_at as updated
 		from gantry.connectors c join gantry.revisions r on r.uid = c.uid and r.number = c.revision`
 	byUID  = " where c.uid = @key"
 	byName = " where c.name = @key"
@@ -149,32 +150,54 @@ func configDocument(config map[string]string) map[string]string {
 // PutConfig gives a connector its next config revision. An unchanged config makes none, so that it may be put again and
 // again. ErrNotFound, ErrDeleting, ErrKindFixed.
 func (c *Catalog) PutConfig(ctx context.Context, name, class, kind string, config map[string]string, author string) (Connector, error) {
+	return c.ChangeConfig(ctx, name, author, func(Connector) (NextConfig, error) {
+		return NextConfig{Class: class, Kind: kind, Config: config}, nil
+	})
+}
+
+// NextConfig is a config that shall replace a connector's.
+type NextConfig struct {
+	Class  string
+	Kind   string // source or sink
+	Config map[string]string
+}
+
+// ChangeConfig is PutConfig with a config that next makes from the one in force; nobody else changes the connector
+// meanwhile. An error of next changes nothing and is returned wrapped.
+func (c *Catalog) ChangeConfig(ctx context.Context, name, author string, next func(now Connector) (NextConfig, error)) (Connector, error) {
 	conn, err := c.change(ctx, "name", name, func(tx pgx.Tx, conn *Connector) error {
-		switch {
-		case conn.Desired == StateDeleted:
+		if conn.Desired == StateDeleted {
 			return ErrDeleting
-		case conn.Kind != kind:
-			return fmt.Errorf("from %s to %s: %w", conn.Kind, kind, ErrKindFixed)
-		case conn.Class == class && maps.Equal(conn.Config, config):
+		}
+		to, err := next(*conn)
+		switch {
+		case err != nil:
+			return err
+		case conn.Kind != to.Kind:
+			return fmt.Errorf("from %s to %s: %w", conn.Kind, to.Kind, ErrKindFixed)
+		case conn.Class == to.Class && maps.Equal(conn.Config, to.Config):
 			return nil
 		}
-		args := pgx.StrictNamedArgs{
-			"uid": conn.UID, "number": conn.Revision + 1, "class": class, "config": configDocument(config), "author": author,
-		}
-		b := &pgx.Batch{}
-		b.Queue(`insert into gantry.revisions (uid, number, class, config, author)
-			values (@uid, @number, @class, @config, @author)`, args)
-		b.Queue(`update gantry.connectors
-			set revision = @number, class = @class, author = @author, updated_at = clock_timestamp() where uid = @uid`,
-			pgx.StrictNamedArgs{"uid": conn.UID, "number": conn.Revision + 1, "class": class, "author": author})
-		queueEvent(b, Event{UID: conn.UID, Connector: conn.Name, Kind: EventConfigured, Author: author,
-			Detail: fmt.Sprintf("revision %d", conn.Revision+1)})
-		return tx.SendBatch(ctx, b).Close()
+		return tx.SendBatch(ctx, revisionBatch(*conn, to, author)).Close()
 	})
 	if err != nil {
 		return Connector{}, fmt.Errorf("put the config of connector %s: %w", name, err)
 	}
 	return conn, nil
+}
+
+func revisionBatch(conn Connector, to NextConfig, author string) *pgx.Batch {
+	b := &pgx.Batch{}
+	b.Queue(`insert into gantry.revisions (uid, number, class, config, author)
+		values (@uid, @number, @class, @config, @author)`, pgx.StrictNamedArgs{
+		"uid": conn.UID, "number": conn.Revision + 1, "class": to.Class, "config": configDocument(to.Config), "author": author,
+	})
+	b.Queue(`update gantry.connectors
+		set revision = @number, class = @class, author = @author, updated_at = clock_timestamp() where uid = @uid`,
+		pgx.StrictNamedArgs{"uid": conn.UID, "number": conn.Revision + 1, "class": to.Class, "author": author})
+	queueEvent(b, Event{UID: conn.UID, Connector: conn.Name, Kind: EventConfigured, Author: author,
+		Detail: fmt.Sprintf("revision %d", conn.Revision+1)})
+	return b
 }
 
 // SetDesired says what is wanted of a connector from now on; StateDeleted is DeleteConnector. ErrNotFound, ErrDeleting.
@@ -187,7 +210,9 @@ func (c *Catalog) SetDesired(ctx context.Context, name string, state State, auth
 			return ErrDeleting
 		}
 		b := &pgx.Batch{}
-		b.Queue(`update gantry.connectors set desired = @desired, author = @author, updated_at = clock_timestamp() where uid = @uid`,
+		b.Queue(`update gantry.connectors
+			set desired = @desired::text, emptied = @desired::text = 'STOPPED' or (emptied and @desired::text = 'PAUSED'),
+			    author = @author, updated_at = clock_timestamp() where uid = @uid`,
 			pgx.StrictNamedArgs{"uid": conn.UID, "desired": state, "author": author})
 		queueEvent(b, Event{UID: conn.UID, Connector: conn.Name, Kind: EventDesired, Author: author,
 			Detail: fmt.Sprintf("%s, was %s", state, conn.Desired)})

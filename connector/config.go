@@ -23,7 +23,8 @@ type Definition struct {
 	Order      int // within the group, from 1
 	Enum       []string
 	Min, Max   *float64
-	Internal   bool // set by the planner for a task; refused from users and not shown
+	Internal   bool     // set by the planner for a task; refused from users and not shown
+	Dependents []string // keys whose meaning depends on this one's value
 }
 
 // Secret is the type of config fields that hold passwords and the like; it never prints itself.
@@ -56,6 +57,7 @@ var (
 //	importance:"high"     low without the tag, high where required
 //	group:"Connection"    for display
 //	internal:"true"       see Definition.Internal
+//	dependents:"a,b"      see Definition.Dependents
 //
 // Field types: bool, int, int64, float64, string, Secret, []string (comma-separated) and time.Duration (whole
 // milliseconds; the key should end in ".ms"). Embedded structs contribute their fields. It panics on a struct that is
@@ -111,6 +113,9 @@ func definition(f reflect.StructField) Definition {
 	}
 	if e := tag.Get("enum"); e != "" {
 		d.Enum = strings.Split(e, ",")
+	}
+	if e := tag.Get("dependents"); e != "" {
+		d.Dependents = strings.Split(e, ",")
 	}
 	d.Min, d.Max = bound(f, "min"), bound(f, "max")
 	switch {

@@ -111,6 +111,7 @@ type Plugin struct {
 	plan      func(ctx context.Context, config map[string]string, max int) ([]map[string]string, error)
 	watch     func(ctx context.Context, config map[string]string, changed func()) error
 	watches   bool
+	offset    func(Partition, Offset) error
 	source    func(ctx context.Context, config map[string]string, task Task) (Source, error)
 	sink      func(ctx context.Context, config map[string]string, task Task) (Sink, error)
 }
@@ -128,6 +129,9 @@ type SourceSpec[C any] struct {
 	Plan func(ctx context.Context, c *C, max int) ([]map[string]string, error)
 	// Watch calls changed when a new plan may be needed, and returns when ctx ends; nil if that never happens.
 	Watch func(ctx context.Context, c *C, changed func()) error
+	// CheckOffset says what is wrong with a position that an operator wants a partition to have; nil takes any. It does no
+	// I/O: whether there is such a partition is seen when a task opens.
+	CheckOffset func(Partition, Offset) error
 	// Open starts reading at task.Position.
 	Open func(ctx context.Context, c *C, task Task) (Source, error)
 }
@@ -157,6 +161,7 @@ func NewSource[C any](s SourceSpec[C]) Plugin {
 			}
 			return s.Plan(ctx, c, max)
 		},
+		offset:  s.CheckOffset,
 		watches: s.Watch != nil,
 		watch: func(ctx context.Context, m map[string]string, changed func()) error {
 			c, err := decode(m)
@@ -257,6 +262,15 @@ func (p Plugin) TaskConfigs(ctx context.Context, config map[string]string, max i
 // otherKind says that a source was asked to do what sinks do, or the other way round.
 func (p Plugin) otherKind() error {
 	return Permanent(fmt.Errorf("%s is a %s connector", p.Class, p.Kind))
+}
+
+// CheckOffset says what is wrong with a position that an operator wants a source's partition to have, as far as the source
+// can tell without looking; see SourceSpec.
+func (p Plugin) CheckOffset(partition Partition, offset Offset) error {
+	if p.offset == nil {
+		return nil
+	}
+	return p.offset(partition, offset)
 }
 
 // Watches reports whether the connector is a source with a watcher; without one Watch only waits.

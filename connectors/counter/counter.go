@@ -17,8 +17,7 @@ var Plugin = connector.NewSource(connector.SourceSpec[Config]{
 	Class: "CounterSource", Version: "1.0",
 	Doc:       "Makes records up: numbers in order. For demos, tests and measurements.",
 	Guarantee: func(*Config) connector.Guarantee { return connector.ExactlyOnce },
-	Plan:      plan,
-	Open:      open,
+	Plan:      plan, CheckOffset: checkOffset, Open: open,
 })
 
 // Config is what users say.
@@ -83,6 +82,17 @@ func open(_ context.Context, c *Config, task connector.Task) (connector.Source, 
 		s.rows = append(s.rows, r)
 	}
 	return s, nil
+}
+
+func checkOffset(p connector.Partition, o connector.Offset) error {
+	var doc struct {
+		Counter *int64 `json:"counter"`
+	}
+	if err := json.Unmarshal([]byte(p), &doc); err != nil || doc.Counter == nil || *doc.Counter < 0 {
+		return fmt.Errorf("partition %s is not of the form {\"counter\":n}", p)
+	}
+	_, err := parseOffset(o)
+	return err
 }
 
 func parseOffset(o connector.Offset) (int64, error) {

@@ -96,6 +96,12 @@ func readPosition(pos connector.Position) ([]known, error) {
 	return all, nil
 }
 
+// checkOffset looks at one partition's position as an operator has written it.
+func checkOffset(p connector.Partition, o connector.Offset) error {
+	_, err := readPosition(connector.Position{p: o})
+	return err
+}
+
 const (
 	headBytes = 1024 // fingerprinted at a file's beginning
 	tailBytes = 256  // fingerprinted before the position, at most

@@ -40,6 +40,8 @@ var rules = []rule{
 		why: "workflows are deterministic: no I/O, nothing of ours"},
 	{from: "rocketmq", deny: []string{module + "…"}, except: []string{"rocketmq"},
 		why: "rocketmq knows messages, not records: nothing else of ours"},
+	{from: "logging", deny: []string{module + "…", "github.com…", "go.temporal.io…", "golang.org…"},
+		why: "logging decides levels and imports nothing but the standard library"},
 	{from: "catalog", deny: []string{"rocketmq", "connector…", "pipeline", "workflows", "activities", "workers", "api", "control", "go.temporal.io…"},
 		why: "the catalog knows Postgres alone"},
 	{from: "activities", deny: []string{"github.com/jackc/pgx…", "rocketmq", "api", "control", "workers", "connectors…"}, direct: true,
