@@ -63,17 +63,17 @@ type Status struct {
 	Type      string       `json:"type"`
 }
 
-// Failure is why the connector or the first failed task cannot go on; empty if nothing failed.
-func (s Status) Failure() string {
+// Failure is why the connector or its first failed task cannot go on; failed is false if they can.
+func (s Status) Failure() (reason string, failed bool) {
 	if s.Connector.State == Failed {
-		return s.Connector.Trace
+		return s.Connector.Trace, true
 	}
 	for _, t := range s.Tasks {
 		if t.State == Failed {
-			return "task " + strconv.Itoa(t.ID) + ": " + t.Trace
+			return "task " + strconv.Itoa(t.ID) + ": " + t.Trace, true
 		}
 	}
-	return ""
+	return "", false
 }
 
 // TaskConfig is a task with its part of the plan.

@@ -14,6 +14,7 @@ import (
 	"github.com/ulikunitz/xz"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gantry-connect/gantry/client"
 	"github.com/gantry-connect/gantry/internal/devstack"
 )
 
@@ -120,13 +121,17 @@ func run(ctx context.Context, o Options, info devstack.Info, files map[string]st
 
 // job creates the connectors, shows them at work, and verifies the result.
 func job(ctx context.Context, o Options, info devstack.Info, server Server, files map[string]string) error {
-	c := newClient(server.Listen)
+	c, err := client.New(client.Options{Server: server.Listen})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
 	if err := awaitAPI(ctx, c); err != nil {
 		return err
 	}
 	bars := make([]*bar, 0, len(tables)+1)
 	for _, t := range tables {
-		if err := c.put(ctx, t.sourceName(), t.sourceConfig(files[t.name])); err != nil {
+		if _, _, err := c.PutConfig(ctx, t.sourceName(), t.sourceConfig(files[t.name])); err != nil {
 			return err
 		}
 		st, err := os.Stat(files[t.name])
@@ -136,7 +141,7 @@ func job(ctx context.Context, o Options, info devstack.Info, server Server, file
 		bars = append(bars, &bar{name: t.sourceName(), size: st.Size(), lag: -1})
 	}
 	sinkURL := fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", devstack.PostgresUser, info.PostgresAddress, targetDatabase)
-	if err := c.put(ctx, sinkName, sinkConfig(sinkURL)); err != nil {
+	if _, _, err := c.PutConfig(ctx, sinkName, sinkConfig(sinkURL)); err != nil {
 		return err
 	}
 	bars = append(bars, &bar{name: sinkName, sink: true, lag: -1})
@@ -153,13 +158,13 @@ func job(ctx context.Context, o Options, info devstack.Info, server Server, file
 	return nil
 }
 
-func awaitAPI(ctx context.Context, c *client) error {
+func awaitAPI(ctx context.Context, c *client.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, firstAnswer)
 	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		err := c.healthy(ctx)
+		err := c.Healthy(ctx)
 		if err == nil {
 			return nil
 		}
@@ -173,7 +178,7 @@ func awaitAPI(ctx context.Context, c *client) error {
 
 // watch draws until every connector has copied everything, or one has failed, or nothing has moved for long. The last
 // bar is the sink's.
-func watch(ctx context.Context, c *client, d *board, bars []*bar) error {
+func watch(ctx context.Context, c *client.Client, d *board, bars []*bar) error {
 	tick := time.NewTicker(d.interval())
 	defer tick.Stop()
 	sink := bars[len(bars)-1]
@@ -213,15 +218,18 @@ func watch(ctx context.Context, c *client, d *board, bars []*bar) error {
 	}
 }
 
-func refresh(ctx context.Context, c *client, b *bar) error {
+func refresh(ctx context.Context, c *client.Client, b *bar) error {
 	if err := b.refresh(ctx, c); err != nil {
 		return err
 	}
-	reason, err := c.failure(ctx, b.name)
-	if err == nil && reason != "" {
-		err = fmt.Errorf("connector %s failed: %s", b.name, reason)
+	status, err := c.Status(ctx, b.name)
+	if err != nil {
+		return err
 	}
-	return err
+	if reason, failed := status.Failure(); failed {
+		return fmt.Errorf("connector %s failed: %s", b.name, reason)
+	}
+	return nil
 }
 
 func verifyAll(ctx context.Context, out io.Writer, url string, files map[string]string) error {

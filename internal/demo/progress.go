@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"github.com/gantry-connect/gantry/client"
 )
 
 const (
@@ -43,8 +45,8 @@ func (b *bar) done() float64 {
 	}
 }
 
-func (b *bar) refresh(ctx context.Context, c *client) error {
-	tasks, err := c.progress(ctx, b.name)
+func (b *bar) refresh(ctx context.Context, c *client.Client) error {
+	tasks, err := c.Progress(ctx, b.name)
 	if err != nil {
 		return err
 	}
@@ -59,7 +61,7 @@ func (b *bar) refresh(ctx context.Context, c *client) error {
 		}
 		b.records += t.Records
 		b.rate += t.RecordsPerSecond
-		b.running = b.running && t.State == "RUNNING"
+		b.running = b.running && t.State == client.Running
 		if lag < 0 || b.lag < 0 {
 			b.lag = -1
 		} else {
