@@ -30,6 +30,12 @@ func (a *Activities) LoadConnector(ctx context.Context, in workflows.LoadConnect
 	result := workflows.LoadConnectorResult{Found: true, UID: conn.UID, Kind: conn.Kind, Class: conn.Class,
 		Desired: workflows.Desired(conn.Desired), Revision: conn.Revision, Generation: conn.Generation,
 		RestartSeq: conn.RestartSeq}
+	switch status, err := a.Catalog.ConnectorStatus(ctx, conn.UID); {
+	case err == nil:
+		result.Shown = workflows.State(status.State)
+	case !errors.Is(err, catalog.ErrNotFound):
+		return workflows.LoadConnectorResult{}, err
+	}
 	for _, t := range plan {
 		result.Plan = append(result.Plan, workflows.PlannedTask{Number: t.Number, Hash: t.Hash})
 	}
@@ -143,10 +149,21 @@ func (a *Activities) reconcileOne(ctx context.Context, conn catalog.Connector) (
 	if err != nil && !errors.Is(err, catalog.ErrNotFound) {
 		return false, err
 	}
-	if running && asWanted(conn, status) {
+	if running && (asWanted(conn, status) || beingPlanned(conn, status)) {
 		return false, nil
 	}
 	return true, a.Starter.Reconcile(ctx, conn.Name)
+}
+
+// planningSilence is after how long a plan that is tried for counts as forgotten. A try is shown at least once a minute.
+const planningSilence = 3 * time.Minute
+
+// beingPlanned reports whether a connector's workflow is about to do what the catalog wants, and cannot yet: to wake it would
+// only fill its history.
+func beingPlanned(conn catalog.Connector, status catalog.ConnectorStatus) bool {
+	return conn.Desired == catalog.StateRunning && conn.PlannedRevision != conn.Revision && status.Trace != "" &&
+		(status.State == catalog.StatusUnassigned || status.State == catalog.StatusRunning) &&
+		time.Since(status.UpdatedAt) < planningSilence
 }
 
 // asWanted reports whether a connector's workflow has done what the catalog wants.

@@ -26,12 +26,13 @@ const (
 type failure struct {
 	consecutive int           // how many there have been in a row, with this one; 0 leaves the delay to the retry policy
 	longest     time.Duration // delay; 0 is a minute
+	pause       time.Duration // the delay, where it is settled; 0: see delay
 }
 
 // delay is the pause before the next attempt: it doubles from a second on, plus up to a tenth.
 func (f failure) delay() time.Duration {
-	if f.consecutive <= 0 {
-		return 0
+	if f.pause > 0 || f.consecutive <= 0 {
+		return f.pause
 	}
 	longest := f.longest
 	if longest == 0 {

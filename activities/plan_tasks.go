@@ -21,13 +21,17 @@ import (
 )
 
 // PlanTasks divides a connector's work by its newest config. The plan is saved unless it changes or drops a task that is
-// busy: then the workflow has to stop and settle those first, under the plan they run by.
+// busy: then the workflow has to stop and settle those first, under the plan they run by. Failures that may pass are tried
+// again without end, see planLater.
 func (a *Activities) PlanTasks(ctx context.Context, in workflows.PlanTasksInput) (workflows.PlanTasksResult, error) {
 	ctx, stop := beat(ctx, a.config.HeartbeatEvery)
 	defer stop()
+	if err := a.awaitTurn(ctx, in.Patience); err != nil {
+		return workflows.PlanTasksResult{}, err
+	}
 	result, err := a.planTasks(ctx, in)
 	if err != nil {
-		return result, toTemporal(fmt.Errorf("plan the tasks of %s: %w", in.Name, err), failure{})
+		return a.planLater(ctx, in, fmt.Errorf("plan the tasks of %s: %w", in.Name, err))
 	}
 	return result, nil
 }

@@ -7,10 +7,12 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	sdk "go.temporal.io/api/sdk/v1"
 	"go.temporal.io/sdk/client"
 
 	"github.com/gantry-connect/gantry/catalog"
 	"github.com/gantry-connect/gantry/workers"
+	"github.com/gantry-connect/gantry/workflows"
 )
 
 var triggerNow client.ScheduleTriggerOptions
@@ -150,6 +152,34 @@ func TestPlanningFailureIsShownAndRetried(t *testing.T) {
 	r.configure("trouble", map[string]string{"trouble.how": "none"})
 	r.await("it runs", r.allRun(bad, 1))
 	require.Equal(t, catalog.StatusRunning, r.connectorState(bad))
+}
+
+// A system that is away when a plan is needed is waited for, and the connector says so.
+func TestPlanningWaitsForASystemThatIsAway(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.worker("one", nil)
+	r.trouble.set("fail plan")
+	conn := r.create("trouble", r.troubled(""))
+	r.await("the second try", func() bool { r.trouble.mu.Lock(); defer r.trouble.mu.Unlock(); return r.trouble.plans >= 2 })
+	r.await("the trouble shows", func() bool {
+		s, err := r.catalog.ConnectorStatus(t.Context(), conn.UID)
+		return err == nil && s.State == catalog.StatusUnassigned && strings.Contains(s.Trace, "the system is down; tried again at ")
+	})
+	value, err := r.client.QueryWorkflow(t.Context(), workflows.ConnectorWorkflowID(conn.Name), "", "__temporal_workflow_metadata")
+	require.NoError(t, err)
+	var shown sdk.WorkflowMetadata
+	require.NoError(t, value.Get(&shown))
+	require.Contains(t, shown.CurrentDetails, "the system is down; tried again with growing pauses of up to a minute, next at ")
+	r.reconcile("trouble") // as the schedule would not: see beingPlanned
+	r.trouble.set("none")
+	r.await("it runs", r.allRun(conn, 1))
+	require.Equal(t, catalog.StatusRunning, r.connectorState(conn))
+	events, err := r.catalog.Events(t.Context(), conn.UID, 20)
+	require.NoError(t, err)
+	told := slices.DeleteFunc(events, func(e catalog.Event) bool { return e.Kind != "planning failed" })
+	require.Len(t, told, 1, "an event for each trouble, not for each try")
+	require.Contains(t, told[0].Detail, "the system is down")
 }
 
 func TestConfigsThatCannotWork(t *testing.T) {

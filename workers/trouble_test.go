@@ -16,6 +16,7 @@ type trouble struct {
 	how  string
 
 	stuck int // Reads that hang
+	plans int // how often the work was divided
 }
 
 func newTrouble() *trouble { return &trouble{free: make(chan struct{})} }
@@ -47,8 +48,14 @@ func (tr *trouble) get(c *troubleConfig) string {
 func (tr *trouble) plugin() connector.Plugin {
 	return connector.NewSource(connector.SourceSpec[troubleConfig]{Class: "TroubleSource", Version: "1", Doc: "Makes trouble.",
 		Plan: func(_ context.Context, c *troubleConfig, _ int) ([]map[string]string, error) {
-			if tr.get(c) == "refuse plan" {
+			tr.mu.Lock()
+			tr.plans++
+			tr.mu.Unlock()
+			switch tr.get(c) {
+			case "refuse plan":
 				return nil, connector.Permanent(errors.New("there is nothing to read"))
+			case "fail plan":
+				return nil, errors.New("the system is down")
 			}
 			if c.How == "divide anew" {
 				return []map[string]string{{"trouble.share": "all"}}, nil

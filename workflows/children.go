@@ -20,7 +20,9 @@ const (
 	// fill the history.
 	childGap = time.Second
 
-	watchGap = time.Minute // after a watcher failed for good
+	// After a watcher failed for good it is tried again, less and less often.
+	watchGap        = time.Minute
+	longestWatchGap = time.Hour
 )
 
 // child is the workflow of one task.
@@ -185,25 +187,39 @@ func (c *connectorRun) watch(ctx workflow.Context) {
 	c.watcher = &watcher{cancel: cancel, revision: c.state.Revision}
 	in := WatchConnectorInput{Name: c.state.Name, UID: c.state.UID, Revision: c.state.Revision}
 	workflow.GoNamed(wctx, "watch", func(ctx workflow.Context) {
-		for ctx.Err() == nil {
+		for gap := watchGap; ctx.Err() == nil; {
 			var result WatchConnectorResult
 			err := workflow.ExecuteActivity(watchOptions(ctx, in.Name), ActivityWatchConnector, in).Get(ctx, &result)
 			switch {
 			case ctx.Err() != nil:
+				return
 			case err != nil:
 				workflow.GetLogger(ctx).Warn("watch for changes", "connector", in.Name, "error", err)
-				_ = workflow.Sleep(ctx, watchGap) // cut short when it is no longer wanted
+				c.unwatched(ctx, cause(err))
+				_ = workflow.Sleep(ctx, gap) // cut short when it is no longer wanted
+				gap = min(2*gap, longestWatchGap)
+				continue
 			case result.Changed:
 				c.replan, c.dirty = true, true
 			}
+			gap = watchGap
+			c.unwatched(ctx, "")
 		}
 	})
+}
+
+// unwatched shows why changes are not watched; empty: they are.
+func (c *connectorRun) unwatched(ctx workflow.Context, why string) {
+	if c.state.Unwatched != why {
+		c.state.Unwatched = why
+		c.show(ctx)
+	}
 }
 
 // unwatch ends the watcher. It writes nothing, so nobody waits for it.
 func (c *connectorRun) unwatch() {
 	if c.watcher != nil {
 		c.watcher.cancel()
-		c.watcher = nil
+		c.watcher, c.state.Unwatched = nil, ""
 	}
 }

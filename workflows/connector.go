@@ -30,12 +30,13 @@ type connectorRun struct {
 	tasks   map[int]*child      // that have not ended, by number; never ranged over
 	watcher *watcher
 
-	dirty   bool // something may have changed: look at the catalog
-	replan  bool // even if the config is the same
-	roll    bool // continue as new when quiet
-	pumping bool // a signal is being obeyed
-	shown   connectorLabels
-	signals map[string]workflow.ReceiveChannel // never ranged over
+	dirty    bool // something may have changed: look at the catalog
+	replan   bool // even if the config is the same
+	misshown bool // the catalog shows another state
+	roll     bool // continue as new when quiet
+	pumping  bool // a signal is being obeyed
+	shown    connectorLabels
+	signals  map[string]workflow.ReceiveChannel // never ranged over
 }
 
 // connectorLabels are the search attributes that are set.
@@ -231,7 +232,8 @@ func (c *connectorRun) reported(ctx workflow.Context, r TaskReport) {
 // become moves to a state and tells whoever watches: search attributes, the Web UI, the catalog.
 func (c *connectorRun) become(ctx workflow.Context, state State, reason string) {
 	reason = clip(reason, reasonMaxBytes)
-	changed := c.state.State != state || c.state.Reason != reason
+	changed := c.state.State != state || c.state.Reason != reason || c.misshown
+	c.misshown = false
 	c.state.State, c.state.Reason = state, reason
 	c.label(ctx)
 	c.show(ctx)

@@ -34,6 +34,9 @@ func connectorDetails(s ConnectorState) string {
 	if s.Refusal != "" {
 		b.WriteString(fmt.Sprintf("\nRefused: %s\n", cell(s.Refusal, reasonMaxBytes)))
 	}
+	if s.Unwatched != "" {
+		b.WriteString(fmt.Sprintf("\nChanges of the system's side are not noticed: %s\n", cell(s.Unwatched, reasonMaxBytes)))
+	}
 	if len(s.Tasks) == 0 {
 		return b.String()
 	}

@@ -2,6 +2,7 @@ package workflows_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -120,6 +121,27 @@ var lifeCycles = []lifeCycle{
 		w.edit(func() { w.planErr = nil; w.config = planOf("z") })
 		w.signal(workflows.SignalReconcile, nil)
 		w.await("the new plan", and(w.is(workflows.Running), w.runs("z")))
+	}},
+	{"planning trouble", func(t *testing.T, w *world) {
+		w.edit(func() { w.trouble = "the broker is down" })
+		w.signal(workflows.SignalReconcile, nil)
+		w.await("trouble", and(w.is(workflows.Unassigned), func() bool { return w.plans >= 2 }))
+		require.Contains(t, w.query().Reason, "the broker is down; tried again with growing pauses of up to a minute, next at ")
+		w.edit(func() { w.trouble, w.config = "", planOf("a") })
+		w.await("the plan", and(w.is(workflows.Running), w.runs("a")))
+		require.Empty(t, w.query().Reason)
+
+		w.edit(func() { w.trouble = "the database is down" })
+		w.configure("b")
+		w.await("trouble again", func() bool { return strings.Contains(w.reason, "the database is down") })
+		require.Equal(t, workflows.Running, w.query().State, "the old plan goes on")
+		w.await("the old plan goes on", w.runs("a"))
+		w.signal(workflows.SignalPause, nil)
+		w.await("paused all the same", and(w.is(workflows.Paused), w.runs()))
+		w.signal(workflows.SignalResume, nil)
+		w.await("the old plan runs although the new one cannot be made", w.runs("a"))
+		w.edit(func() { w.trouble = "" })
+		w.await("the new plan", and(w.is(workflows.Running), w.runs("b")))
 	}},
 	{"overtaken planning", func(_ *testing.T, w *world) {
 		hold := make(chan struct{})

@@ -1,6 +1,9 @@
 package workflows
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // The names under which workers register and clients start what runs.
 const (
@@ -114,6 +117,7 @@ type ConnectorState struct {
 	RestartSeq int64   `json:"restartSeq,omitempty"` // of the last restart that was obeyed
 	Watched    bool    `json:"watched,omitempty"`    // the connector has a watcher that may ask for a new plan
 	Note       string  `json:"note,omitempty"`       // what the plan lacks
+	Unwatched  string  `json:"unwatched,omitempty"`  // why the watcher does not run
 
 	State   State       `json:"state,omitempty"`
 	Reason  string      `json:"reason,omitempty"`  // why the state is what it is, where that is not plain
@@ -189,6 +193,8 @@ type LoadConnectorResult struct {
 	Plan       []PlannedTask `json:"plan,omitempty"` // the saved plan
 	RestartSeq int64         `json:"restartSeq,omitempty"`
 	Restarts   []Restart     `json:"restarts,omitempty"` // asked for since LoadConnectorInput.RestartSeq, oldest first
+	// Shown is the state that the catalog shows. One that differs from the workflow's is written again.
+	Shown State `json:"shown,omitempty"`
 }
 
 // PlanTasksInput asks for a plan of the newest config.
@@ -197,6 +203,19 @@ type PlanTasksInput struct {
 	UID  int64  `json:"uid"`
 	// Busy are the tasks that run or are not settled. A plan that changes or drops one of them is not saved.
 	Busy []PlannedTask `json:"busy,omitempty"`
+	// Patience is set by workflows that want to hear of failures that may pass, see PlanTasksResult.Trouble. Without it they
+	// end the activity with an error.
+	Patience *Patience `json:"patience,omitempty"`
+}
+
+// Patience is what is known of failures in a row that may pass.
+type Patience struct {
+	State State `json:"state"` // of the connector meanwhile: Running or Unassigned
+	// Trouble is the last failure that the workflow was told of; empty if there was none.
+	Trouble  string        `json:"trouble,omitempty"`
+	Told     int           `json:"told,omitempty"`     // how often the workflow was told
+	Failures int           `json:"failures,omitempty"` // in a row
+	Pause    time.Duration `json:"pause,omitempty"`    // before the next try, in nanoseconds
 }
 
 // PlanTasksResult is the plan. When it was not saved, the busy tasks in its way have to be stopped and settled first.
@@ -211,6 +230,10 @@ type PlanTasksResult struct {
 	Moved []int `json:"moved,omitempty"`
 	// Note says what the plan lacks, such as a topic that does not exist yet.
 	Note string `json:"note,omitempty"`
+	// Trouble says that there is no plan yet, because of a failure that may pass: plan again, with this patience. Workflows
+	// are told when the failure is another one than they know, and not for ever; otherwise the activity just goes on trying,
+	// which costs their history nothing.
+	Trouble *Patience `json:"trouble,omitempty"`
 }
 
 // SetDesiredInput is a signal that an operator sent.

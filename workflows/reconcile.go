@@ -25,15 +25,19 @@ func catalogOptions(ctx workflow.Context, summary string) workflow.Context {
 	})
 }
 
-// planOptions are for planning, which asks the connector's system. It fails after a few tries, so that the reason is
-// shown, and is tried again by the next reconciling.
+// shortHeartbeat is after which silence an activity beside RunTask is taken for lost with its worker. They heartbeat several
+// times a second.
+const shortHeartbeat = 4 * time.Second
+
+// planOptions are for planning, which asks the connector's system. It is tried until that answers; PlanTasksResult.Trouble
+// tells the workflow why it does not.
 func planOptions(ctx workflow.Context, connector string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: 10 * time.Minute,
-		HeartbeatTimeout:    10 * time.Second,
+		HeartbeatTimeout:    shortHeartbeat,
 		WaitForCancellation: true, // it saves the plan
 		RetryPolicy: &temporal.RetryPolicy{InitialInterval: 500 * time.Millisecond, BackoffCoefficient: 2,
-			MaximumAttempts: 3},
+			MaximumInterval: time.Minute},
 		Summary: connector,
 	})
 }
@@ -42,7 +46,7 @@ func planOptions(ctx workflow.Context, connector string) workflow.Context {
 func settleOptions(ctx workflow.Context, connector string, task int) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: time.Hour,
-		HeartbeatTimeout:    10 * time.Second,
+		HeartbeatTimeout:    shortHeartbeat,
 		WaitForCancellation: true,
 		RetryPolicy: &temporal.RetryPolicy{InitialInterval: 500 * time.Millisecond, BackoffCoefficient: 2,
 			MaximumInterval: 30 * time.Second},
@@ -54,7 +58,7 @@ func settleOptions(ctx workflow.Context, connector string, task int) workflow.Co
 func watchOptions(ctx workflow.Context, connector string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: 2 * time.Hour,
-		HeartbeatTimeout:    10 * time.Second,
+		HeartbeatTimeout:    shortHeartbeat,
 		RetryPolicy: &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2,
 			MaximumInterval: time.Minute},
 		Summary: connector,
@@ -119,6 +123,7 @@ func (c *connectorRun) adopt() {
 		c.replan = true
 	}
 	s.UID, s.Kind, s.Class, s.Desired = w.UID, w.Kind, w.Class, w.Desired
+	c.misshown = w.Shown != "" && w.Shown != s.State
 }
 
 // converge makes a connector run that shall run.
@@ -153,16 +158,24 @@ func (c *connectorRun) obeyRestarts(ctx workflow.Context) {
 // planAgain puts the plan of the newest config in force. Tasks in its way are stopped and settled under the old plan
 // first; the others go on.
 func (c *connectorRun) planAgain(ctx workflow.Context) error {
+	var patience Patience
 	for {
 		busy := c.busy()
+		patience.State = c.whilePlanning()
+		in := PlanTasksInput{Name: c.state.Name, UID: c.state.UID, Busy: busy, Patience: &patience}
 		var result PlanTasksResult
 		err := c.unlessOvertaken(ctx, func(ctx workflow.Context) error {
-			return workflow.ExecuteActivity(planOptions(ctx, c.state.Name), ActivityPlanTasks,
-				PlanTasksInput{Name: c.state.Name, UID: c.state.UID, Busy: busy}).Get(ctx, &result)
+			return workflow.ExecuteActivity(planOptions(ctx, c.state.Name), ActivityPlanTasks, in).Get(ctx, &result)
 		})
 		if err != nil {
 			return err
 		}
+		if result.Trouble != nil {
+			patience = *result.Trouble
+			c.bear(ctx, patience)
+			continue
+		}
+		patience = Patience{}
 		if result.Saved {
 			c.state.Tasks = merge(c.state.Tasks, result.Tasks)
 			c.state.Revision, c.state.Generation = result.Revision, result.Generation
@@ -182,6 +195,21 @@ func (c *connectorRun) planAgain(ctx workflow.Context) error {
 			return err
 		}
 	}
+}
+
+// bear shows that planning is tried again, and why. Meanwhile the old plan stays in force.
+func (c *connectorRun) bear(ctx workflow.Context, p Patience) {
+	c.startMissing(ctx)
+	c.become(ctx, c.whilePlanning(), fmt.Sprintf("%s; tried again with growing pauses of up to a minute, next at %s",
+		clip(p.Trouble, reasonMaxBytes-100), workflow.Now(ctx).Add(p.Pause).UTC().Format(time.TimeOnly+" MST")))
+}
+
+// whilePlanning is the state of a connector that has no plan of its newest config yet.
+func (c *connectorRun) whilePlanning() State {
+	if len(c.running()) > 0 {
+		return Running
+	}
+	return Unassigned
 }
 
 // mayGoOn reports whether a new plan may replace all of the tasks.

@@ -36,6 +36,8 @@ type world struct {
 	config    []workflows.PlannedTask // what planning makes of the newest config
 	restarts  []workflows.Restart
 	planErr   error
+	trouble   string // planning fails with it, which may pass
+	reason    string // that was last reported
 	refuse    error
 	unclean   bool          // tasks end without having committed everything
 	down      bool          // settling is given up
@@ -198,6 +200,15 @@ func (w *world) plan(ctx context.Context, in workflows.PlanTasksInput) (workflow
 	if w.planErr != nil {
 		return workflows.PlanTasksResult{}, w.planErr
 	}
+	if w.trouble != "" && in.Patience.Trouble != w.trouble {
+		p := *in.Patience
+		p.Trouble, p.Failures, p.Pause = w.trouble, p.Failures+1, 100*time.Millisecond
+		return workflows.PlanTasksResult{Trouble: &p}, nil
+	}
+	if w.trouble != "" {
+		return workflows.PlanTasksResult{}, temporal.NewApplicationErrorWithOptions(w.trouble, "Failure",
+			temporal.ApplicationErrorOptions{NextRetryDelay: in.Patience.Pause})
+	}
 	r := workflows.PlanTasksResult{Revision: w.loaded.Revision, Tasks: w.config, Generation: w.loaded.Generation, Saved: true, Watched: true}
 	for _, b := range in.Busy {
 		if b.Number >= len(w.config) || w.config[b.Number] != b {
@@ -268,7 +279,7 @@ func (w *world) finishDelete(context.Context, workflows.FinishDeleteInput) error
 }
 
 func (w *world) setStatus(_ context.Context, in workflows.SetConnectorStatusInput) error {
-	w.edit(func() { w.status = append(w.status, in.State) })
+	w.edit(func() { w.status, w.reason = append(w.status, in.State), in.Reason })
 	return nil
 }
 
