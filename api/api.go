@@ -100,6 +100,7 @@ func describe(mux *http.ServeMux, h *handlers) huma.API {
 	h.registerTasks(a)
 	h.registerPlugins(a)
 	h.registerV1(a)
+	h.registerAudit(a)
 	badRequests(a.OpenAPI())
 	documentProblems(a.OpenAPI())
 	secure(a.OpenAPI())

@@ -8,44 +8,68 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/gantry-connect/gantry/access"
+	"github.com/gantry-connect/gantry/control"
 )
 
-// Change is an operation that changed something, or was meant to.
-type Change struct {
-	At        time.Time // when it was answered
-	Principal string
-	Address   string // where the request came from
-	Operation string // the operation's id in the OpenAPI document
-	Method    string
-	Path      string // as sent, without the query
-	Connector string // empty if the path names none
-	Status    int    // of the answer
+// Trail keeps who changed what.
+type Trail interface {
+	Record(ctx context.Context, e control.AuditEntry) error
+	Entries(ctx context.Context, f control.AuditFilter) ([]control.AuditEntry, error)
 }
 
-// Trail keeps what was changed.
-type Trail interface {
-	RecordChange(ctx context.Context, c Change) error
+// AuditPage is a part of the audit trail.
+type AuditPage struct {
+	Items []control.AuditEntry `json:"items" nullable:"false" doc:"Newest first."`
+	Next  int64                `json:"next,omitempty" doc:"What before takes to go on; absent at the end."`
+}
+
+// AuditParams say which part of the audit trail to read.
+type AuditParams struct {
+	Connector string `query:"connector" maxLength:"255" doc:"Only what concerned this connector."`
+	Principal string `query:"principal" maxLength:"255" doc:"Only what they asked for."`
+	Before    int64  `query:"before" minimum:"0" doc:"Only what is older than this id."`
+	Limit     int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"At most so many items."`
+}
+
+func (h *handlers) registerAudit(a huma.API) {
+	v1(h, a, huma.Operation{OperationID: "v1-list-audit", Metadata: access.Needs(access.Admin), Method: http.MethodGet, Path: "/v1/audit", Tags: []string{"Access"},
+		Summary: "Who changed what", Description: "Every change that was asked for over REST or on the command line, with its outcome, refused ones included.",
+		Errors: []int{http.StatusBadRequest}},
+		func(ctx context.Context, in *AuditParams) (*body[AuditPage], error) {
+			if h.guard.Trail == nil {
+				return &body[AuditPage]{AuditPage{Items: []control.AuditEntry{}}}, nil
+			}
+			entries, err := h.guard.Trail.Entries(ctx, control.AuditFilter{Connector: in.Connector, Principal: in.Principal, Before: in.Before, Limit: in.Limit})
+			if err != nil {
+				return nil, err
+			}
+			page := AuditPage{Items: entries}
+			if len(entries) == in.Limit {
+				page.Next = entries[len(entries)-1].ID
+			}
+			return &body[AuditPage]{page}, nil
+		})
 }
 
 // auditBudget is how long the trail may take to write a line: the change has been made by then, and its sender waits.
 const auditBudget = 5 * time.Second
 
 // audit records an operation that takes more than reading. A line that cannot be stored is in the log all the same.
-func (h *handlers) audit(hctx huma.Context, principal access.Principal, requirement access.Requirement) {
+func (h *handlers) audit(hctx huma.Context, principal access.Principal, requirement access.Requirement, status int) {
 	if h.guard.Trail == nil || requirement.Role <= access.Viewer || hctx.Method() == http.MethodGet {
 		return
 	}
 	url := hctx.URL()
-	c := Change{At: time.Now(), Principal: principal.Name, Address: hostOf(hctx.RemoteAddr()), Operation: hctx.Operation().OperationID,
-		Method: hctx.Method(), Path: url.EscapedPath(), Status: hctx.Status()}
+	e := control.AuditEntry{Principal: principal.Name, Address: hostOf(hctx.RemoteAddr()), Operation: hctx.Operation().OperationID,
+		Method: hctx.Method(), Path: url.EscapedPath(), Status: status}
 	if namesConnector(hctx.Operation().Path) {
-		c.Connector = hctx.Param("name")
+		e.Connector = hctx.Param("name")
 	}
-	h.log.Info("audit", "principal", c.Principal, "address", c.Address, "operation", c.Operation, "connector", c.Connector, "status", c.Status)
+	h.log.Info("audit", "principal", e.Principal, "address", e.Address, "operation", e.Operation, "connector", e.Connector, "status", e.Status)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(hctx.Context()), auditBudget)
 	defer cancel()
-	if err := h.guard.Trail.RecordChange(ctx, c); err != nil {
-		h.log.Error("a change is not in the audit trail", "principal", c.Principal, "operation", c.Operation, "connector", c.Connector,
-			"status", c.Status, "error", err)
+	if err := h.guard.Trail.Record(ctx, e); err != nil {
+		h.log.Error("a change is not in the audit trail", "principal", e.Principal, "operation", e.Operation, "connector", e.Connector,
+			"status", e.Status, "error", err)
 	}
 }

@@ -77,16 +77,20 @@ func (h *handlers) authorized(hctx huma.Context, next func(huma.Context)) {
 	if err == nil && named && requirement.Reach == access.ReachNamed {
 		err = h.within(ctx, principal, hctx.Param("name"))
 	}
-	switch denied := (*access.DeniedError)(nil); {
+	var denied *access.DeniedError
+	status := http.StatusForbidden
+	switch {
 	case err == nil:
 		next(hctx)
+		status = hctx.Status()
 	case errors.As(err, &denied):
-		writeHumaError(hctx, h.log, http.StatusForbidden, denied.Error())
+		writeHumaError(hctx, h.log, status, denied.Error())
 	default:
 		h.log.Error("a request could not be judged", "operation", op.OperationID, "error", err)
-		writeHumaError(hctx, h.log, http.StatusServiceUnavailable, "It cannot be found out now whether this is allowed; see the server's log.")
+		status = http.StatusServiceUnavailable
+		writeHumaError(hctx, h.log, status, "It cannot be found out now whether this is allowed; see the server's log.")
 	}
-	h.audit(hctx, principal, requirement)
+	h.audit(hctx, principal, requirement, status)
 }
 
 // errUnnamed keeps a route that was built without authenticated from being open to everybody.

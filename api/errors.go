@@ -12,6 +12,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/gantry-connect/gantry/access"
 	"github.com/gantry-connect/gantry/control"
 )
 
@@ -39,7 +40,12 @@ var installErrors = sync.OnceFunc(func() {
 		var b strings.Builder
 		b.WriteString(message)
 		for _, err := range errs {
-			if err != nil {
+			var detail *huma.ErrorDetail
+			switch {
+			case err == nil:
+			case errors.As(err, &detail) && holdsConfig(detail.Location):
+				fmt.Fprintf(&b, "; %s (%s)", detail.Message, detail.Location) // without the value: a body may hold secrets
+			default:
 				fmt.Fprintf(&b, "; %v", err)
 			}
 		}
@@ -55,10 +61,13 @@ func (h *handlers) problem(ctx context.Context, err error) error {
 		conflict *control.ConflictError
 		request  *control.RequestError
 		config   *control.InvalidConfigError
+		denied   *access.DeniedError
 	)
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &denied):
+		return &Error{http.StatusForbidden, denied.Error()}
 	case errors.As(err, &notFound):
 		return &Error{http.StatusNotFound, notFound.Error()}
 	case errors.As(err, &exists):

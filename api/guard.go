@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/rs/cors"
 )
 
@@ -73,35 +74,16 @@ func bounded(next http.Handler, timeout time.Duration) http.Handler {
 	})
 }
 
-// problemBody is an error under /v1, after RFC 9457.
-type problemBody struct {
-	Type   string `json:"type"`
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Detail string `json:"detail"`
-	Code   string `json:"code"`
-}
-
-// codes are the stable codes of what is refused before any operation runs.
-var codes = map[int]string{
-	http.StatusUnauthorized: "unauthenticated", http.StatusForbidden: "forbidden",
-	http.StatusTooManyRequests: "too-many-requests", http.StatusServiceUnavailable: "unavailable",
-}
-
 // isOurs tells Gantry's own routes from Kafka Connect's: their errors have another shape.
-func isOurs(path string) bool { return path == "/v1" || strings.HasPrefix(path, "/v1/") }
+func isOurs(path string) bool { return strings.HasPrefix(path, beyond) }
 
-func refusalBody(path string, status int, message string) (contentType string, body any) {
-	if isOurs(path) {
-		return "application/problem+json", problemBody{"about:blank", http.StatusText(status), status, message, codes[status]}
-	}
-	return "application/json", &Error{status, message}
-}
-
-// writeError answers a request that goes no further.
+// writeError answers a request that goes no further, in the shape of its path's routes.
 func writeError(w http.ResponseWriter, r *http.Request, log *slog.Logger, status int, message string) {
-	contentType, body := refusalBody(r.URL.Path, status, message)
-	w.Header().Set("Content-Type", contentType)
+	body := errorAt(r.URL.Path, status, message)
+	w.Header().Set("Content-Type", "application/json")
+	if own, ok := body.(huma.ContentTypeFilter); ok {
+		w.Header().Set("Content-Type", own.ContentType("application/json"))
+	}
 	w.WriteHeader(status)
 	if err := json.NewEncoder(w).Encode(body); err != nil {
 		log.Debug("answer not written", "path", r.URL.Path, "error", err)
@@ -110,10 +92,6 @@ func writeError(w http.ResponseWriter, r *http.Request, log *slog.Logger, status
 
 // writeHumaError is writeError for an operation that huma has found already.
 func writeHumaError(hctx huma.Context, log *slog.Logger, status int, message string) {
-	contentType, body := refusalBody(hctx.Operation().Path, status, message)
-	hctx.SetHeader("Content-Type", contentType)
-	hctx.SetStatus(status)
-	if err := json.NewEncoder(hctx.BodyWriter()).Encode(body); err != nil {
-		log.Debug("answer not written", "operation", hctx.Operation().OperationID, "error", err)
-	}
+	r, w := humago.Unwrap(hctx)
+	writeError(w, r, log, status, message)
 }

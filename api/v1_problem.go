@@ -12,6 +12,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/gantry-connect/gantry/access"
 	"github.com/gantry-connect/gantry/control"
 )
 
@@ -144,12 +145,17 @@ func fieldProblem(err error) FieldProblem {
 	if errors.As(err, &detailer) {
 		d := detailer.ErrorDetail()
 		f := FieldProblem{Field: d.Location, Message: d.Message}
-		if text, ok := d.Value.(string); ok {
+		if text, ok := d.Value.(string); ok && !holdsConfig(d.Location) {
 			f.Value = text
 		}
 		return f
 	}
 	return FieldProblem{Message: err.Error()}
+}
+
+// holdsConfig reports whether what lies at a place in a request may hold secrets: they are not repeated.
+func holdsConfig(location string) bool {
+	return location == "body" || strings.HasPrefix(location, "body.config")
 }
 
 // problemV1 is the answer to err under /v1. Errors that no user caused are logged and told apart from the text sent.
@@ -183,8 +189,11 @@ func knownProblem(err error) *Problem {
 		request  *control.RequestError
 		config   *control.InvalidConfigError
 		worker   *control.NoWorkerError
+		denied   *access.DeniedError
 	)
 	switch {
+	case errors.As(err, &denied):
+		return newProblem(http.StatusForbidden, codeOf(http.StatusForbidden), denied.Error())
 	case errors.As(err, &problem):
 		return problem
 	case errors.As(err, &notFound):

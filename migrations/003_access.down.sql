@@ -1,0 +1,2 @@
+drop table gantry.audit;
+drop table gantry.tokens;
