@@ -26,6 +26,11 @@ type ConflictError struct{ Reason string }
 
 func (e *ConflictError) Error() string { return e.Reason }
 
+// ForbiddenError says what this installation does not allow to anybody.
+type ForbiddenError struct{ Reason string }
+
+func (e *ForbiddenError) Error() string { return e.Reason }
+
 // RequestError says what is wrong with a request apart from a connector's config.
 type RequestError struct{ Reason string }
 

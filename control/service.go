@@ -11,17 +11,22 @@ import (
 
 	"github.com/gantry-connect/gantry/catalog"
 	"github.com/gantry-connect/gantry/connector"
+	"github.com/gantry-connect/gantry/logging"
 )
 
 // Connectors is where connectors and what is wanted of them are kept.
 type Connectors interface {
 	CreateConnector(ctx context.Context, c catalog.NewConnector) (catalog.Connector, error)
 	PutConfig(ctx context.Context, name, class, kind string, config map[string]string, author string) (catalog.Connector, error)
+	ChangeConfig(ctx context.Context, name, author string, next func(now catalog.Connector) (catalog.NextConfig, error)) (catalog.Connector, error)
+	EditPositions(ctx context.Context, uid int64, reset bool, edits []catalog.PositionEdit, author string) (generation int64, err error)
 	Connector(ctx context.Context, name string) (catalog.Connector, error)
 	Connectors(ctx context.Context) ([]catalog.Connector, error)
 	SetDesired(ctx context.Context, name string, desired catalog.State, author string) (catalog.Connector, error)
 	RequestRestart(ctx context.Context, name string, r catalog.Restart, author string) (catalog.Connector, error)
 	DeleteConnector(ctx context.Context, name, author string) error
+	Topics
+	LogLevels
 }
 
 // Progress is where plans, statuses and positions are read.
@@ -47,11 +52,13 @@ type Service struct {
 	plugins     connector.Plugins
 	environment string
 	version     string
+	tracking    Tracking
+	loggers     Loggers
 	log         *slog.Logger
 	telling     sync.WaitGroup // Close waits for it
 }
 
-// Options are what a Service is made of; all fields are needed.
+// Options are what a Service is made of; all fields are needed unless they say otherwise.
 type Options struct {
 	Connectors  Connectors
 	Progress    Progress
@@ -59,6 +66,8 @@ type Options struct {
 	Plugins     connector.Plugins
 	Environment string // the environment's id
 	Version     string // of Gantry
+	Tracking    Tracking
+	Loggers     Loggers // nil: this process's levels cannot be changed
 	Logger      *slog.Logger
 }
 
@@ -70,8 +79,11 @@ const (
 
 // New makes a Service. Close it when no request is under way any more.
 func New(o Options) *Service {
+	if o.Loggers == nil {
+		o.Loggers = logging.New(slog.DiscardHandler, slog.LevelInfo)
+	}
 	return &Service{connectors: o.Connectors, progress: o.Progress, notify: o.Notifier, plugins: o.Plugins,
-		environment: o.Environment, version: o.Version, log: o.Logger}
+		environment: o.Environment, version: o.Version, tracking: o.Tracking, loggers: o.Loggers, log: o.Logger}
 }
 
 // Close waits until workflows have been told of every change, or cannot be.
@@ -90,9 +102,12 @@ func (s *Service) Health(ctx context.Context) error { return s.progress.Ping(ctx
 func (s *Service) Create(ctx context.Context, c Create) (Info, error) {
 	name := strings.TrimSpace(c.Name)
 	if given, ok := c.Config["name"]; ok && name != "" && given != name {
-		return Info{}, &RequestError{fmt.Sprintf("Connector name configuration (%s) doesn't match connector name in the request (%s)", given, name)}
+		return Info{}, nameMismatch(given, name)
 	}
 	if err := checkName(name); err != nil {
+		return Info{}, err
+	}
+	if err := mayCreate(ctx, name, nil); err != nil {
 		return Info{}, err
 	}
 	desired, err := desiredState(c.InitialState)
@@ -104,7 +119,7 @@ func (s *Service) Create(ctx context.Context, c Create) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	made, err := s.connectors.CreateConnector(ctx, catalog.NewConnector{Name: name, Class: plugin.Class,
+	made, err := s.createFree(ctx, catalog.NewConnector{Name: name, Class: plugin.Class,
 		Kind: string(plugin.Kind), Config: config, Desired: desired, Author: c.Author})
 	if err != nil {
 		return Info{}, translate(err, name)
@@ -116,7 +131,7 @@ func (s *Service) Create(ctx context.Context, c Create) (Info, error) {
 // PutConfig replaces a connector's config, or creates the connector, which created then tells.
 func (s *Service) PutConfig(ctx context.Context, name string, config map[string]string, author string) (info Info, created bool, err error) {
 	if given, ok := config["name"]; ok && given != name {
-		return Info{}, false, &RequestError{fmt.Sprintf("Connector name configuration (%s) doesn't match connector name in the URL (%s)", given, name)}
+		return Info{}, false, nameMismatch(given, name)
 	}
 	if err := checkName(name); err != nil {
 		return Info{}, false, err
@@ -127,7 +142,7 @@ func (s *Service) PutConfig(ctx context.Context, name string, config map[string]
 		return Info{}, false, err
 	}
 	changed, err := s.connectors.PutConfig(ctx, name, plugin.Class, string(plugin.Kind), config, author)
-	if errors.Is(err, catalog.ErrNotFound) {
+	if errors.Is(err, catalog.ErrNotFound) || errors.Is(err, catalog.ErrDeleting) {
 		info, err = s.Create(ctx, Create{Name: name, Config: config, Author: author})
 		var exists *ExistsError
 		if !errors.As(err, &exists) {
@@ -152,7 +167,7 @@ func (s *Service) List(ctx context.Context) ([]string, error) {
 	}
 	names := make([]string, 0, len(all))
 	for _, c := range all {
-		if c.Desired != catalog.StateDeleted {
+		if c.Desired != catalog.StateDeleted && sees(ctx, c) {
 			names = append(names, c.Name)
 		}
 	}
@@ -201,7 +216,11 @@ func (s *Service) Stop(ctx context.Context, name, author string) error {
 }
 
 func (s *Service) want(ctx context.Context, name string, state catalog.State, author string) error {
-	if _, err := s.connectors.SetDesired(ctx, name, state, author); err != nil {
+	_, err := s.connectors.SetDesired(ctx, name, state, author)
+	if errors.Is(err, catalog.ErrNotFound) || errors.Is(err, catalog.ErrDeleting) {
+		return &NotFoundError{"Unknown connector " + name}
+	}
+	if err != nil {
 		return translate(err, name)
 	}
 	s.tell(ctx, name)
@@ -211,6 +230,10 @@ func (s *Service) want(ctx context.Context, name string, state catalog.State, au
 // Restart starts the connector again, with its tasks or what has failed of it if asked.
 func (s *Service) Restart(ctx context.Context, name string, r Restart, author string) (Status, error) {
 	before, err := s.Status(ctx, name)
+	var missing *NotFoundError
+	if errors.As(err, &missing) {
+		return Status{}, &NotFoundError{"Unknown connector: " + name}
+	}
 	if err != nil {
 		return Status{}, err
 	}
@@ -307,9 +330,9 @@ func (s *Service) find(ctx context.Context, name string) (catalog.Connector, err
 	return c, nil
 }
 
-// plan is the tasks that c has: none while it is stopped, as Kafka Connect's clients expect.
+// plan is the tasks that c has: none once it is stopped, until it runs again, as Kafka Connect's clients expect.
 func (s *Service) plan(ctx context.Context, c catalog.Connector) ([]catalog.PlannedTask, error) {
-	if c.Desired == catalog.StateStopped {
+	if c.Desired == catalog.StateStopped || c.Emptied {
 		return nil, nil
 	}
 	plan, err := s.progress.Plan(ctx, c.UID)

@@ -2,11 +2,9 @@ package control
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sort"
-	"strings"
 
 	"github.com/gantry-connect/gantry/catalog"
 	"github.com/gantry-connect/gantry/connector"
@@ -119,40 +117,4 @@ func taskStatus(number int, desired catalog.State, row catalog.TaskStatus, versi
 		t.State = Unassigned // wanted, and nobody has it yet
 	}
 	return t
-}
-
-// Offsets is how far every partition has been copied. For a sink the offsets have the names that RocketMQ's users know.
-func (s *Service) Offsets(ctx context.Context, name string) ([]PartitionOffset, error) {
-	c, err := s.find(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	positions, err := s.progress.Positions(ctx, c.UID)
-	if err != nil {
-		return nil, translate(err, name)
-	}
-	partitions := make([]string, 0, len(positions))
-	for p := range positions {
-		partitions = append(partitions, p)
-	}
-	sort.Strings(partitions)
-	out := make([]PartitionOffset, 0, len(partitions))
-	for _, p := range partitions {
-		var po PartitionOffset
-		if err := decodeNumbers(p, &po.Partition); err != nil {
-			return nil, fmt.Errorf("partition %s of %s: %w", p, name, err)
-		}
-		if err := decodeNumbers(positions[p], &po.Offset); err != nil {
-			return nil, fmt.Errorf("offset of %s of %s: %w", p, name, err)
-		}
-		out = append(out, po)
-	}
-	return out, nil
-}
-
-// decodeNumbers keeps whole numbers above 2^53 as they are.
-func decodeNumbers(text string, into *map[string]any) error {
-	d := json.NewDecoder(strings.NewReader(text))
-	d.UseNumber()
-	return d.Decode(into)
 }
