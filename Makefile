@@ -76,7 +76,7 @@ bench: build ## Measure this machine's raw rates and Gantry's, and how fast it f
 	@$(GANTRY) bench
 
 .PHONY: lint
-lint: lint-format lint-vet lint-staticcheck lint-workflows lint-vulnerabilities ## Run every check that needs no servers
+lint: lint-format lint-vet lint-staticcheck lint-workflows lint-vulnerabilities lint-compose ## Run every check that needs no servers
 
 .PHONY: lint-format
 lint-format:
@@ -105,6 +105,11 @@ lint-vulnerabilities: $(BIN)/lint.built
 		printf 'govulncheck: its database cannot be reached, so nothing was checked:\n%s\n' "$$(tail -n 2 <<<"$$out")"; \
 	else printf '%s\n' "$$out"; exit 1; fi
 
+# The reference implementation of the Compose Specification reads the file, which needs no container engine.
+.PHONY: lint-compose
+lint-compose: $(BIN)/compose-spec
+	@$(BIN)/compose-spec docker-compose.yml >/dev/null && echo "docker-compose.yml is valid"
+
 .PHONY: fmt
 fmt: ## Format all Go files
 	@gofmt -w $(GO_FILES)
@@ -122,6 +127,10 @@ $(BIN)/lint.built: tools/lint/go.mod tools/lint/go.sum
 	@echo "building staticcheck, workflowcheck and govulncheck (about half a minute, once)"
 	@GOFLAGS= GOWORK=off go build -C tools/lint -buildvcs=false -o $(BIN)/ tool
 	@touch $@
+
+$(BIN)/compose-spec: tools/compose/go.mod tools/compose/go.sum
+	@mkdir -p $(BIN)
+	@GOFLAGS= GOWORK=off go build -C tools/compose -buildvcs=false -o $@ github.com/compose-spec/compose-go/v2/cmd
 
 .PHONY: clean
 clean: ## Delete what was built (not .cache/, which takes minutes to fill again)
