@@ -214,16 +214,23 @@ func queueStart(b *pgx.Batch, cl *claim, start *LeaseStart) {
 			})
 			return err
 		})
-	b.Queue(`
-		select topic, broker, queue, low, seq from gantry.open_queues
-		where uid = @uid and task = @task and `+granted+` order by topic, broker, queue`, args).
-		Query(func(rows pgx.Rows) (err error) {
-			start.Open, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (q OpenQueue, err error) {
-				err = row.Scan(&q.Topic, &q.Broker, &q.ID, &q.Low, &q.Seq)
-				return q, err
-			})
-			return err
+	const columns = "select q.topic, q.broker, q.queue, q.low, q.seq, q.tail, q.tail_seq from "
+	const mine = " where q.uid = @uid and q.task = @task and " + granted
+	const inOrder = " order by q.topic, q.broker, q.queue"
+	queueQueues(b, columns+"gantry.open_queues q"+mine+inOrder, args, &start.Open)
+	queueQueues(b, columns+"gantry.closed_queues q"+mine+` and not exists (
+			select from gantry.open_queues o
+			where (o.uid, o.task, o.topic, o.broker, o.queue) = (q.uid, q.task, q.topic, q.broker, q.queue))`+inOrder, args, &start.Closed)
+}
+
+func queueQueues(b *pgx.Batch, sql string, args pgx.StrictNamedArgs, into *[]OpenQueue) {
+	b.Queue(sql, args).Query(func(rows pgx.Rows) (err error) {
+		*into, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (q OpenQueue, err error) {
+			err = row.Scan(&q.Topic, &q.Broker, &q.ID, &q.Low, &q.Seq, &q.Tail, &q.TailSeq)
+			return q, err
 		})
+		return err
+	})
 }
 
 // queueClaimant registers the claim, or takes it off the list once it was granted.

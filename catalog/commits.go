@@ -40,7 +40,8 @@ func (l *Lease) Commit(ctx context.Context, cp Checkpoint) error {
 	return nil
 }
 
-// RecordFence stores where a fence of this owner lies, for readers that start without state. ErrFenced as in Commit.
+// RecordFence stores where a fence lies, for readers that start without state: one of this owner, or one of an earlier owner
+// of the task, which died before it could. ErrFenced as in Commit.
 func (l *Lease) RecordFence(ctx context.Context, f Fence) error {
 	err := l.commit(ctx, page{fences: []Fence{f}})
 	if err != nil {
@@ -51,13 +52,13 @@ func (l *Lease) RecordFence(ctx context.Context, f Fence) error {
 
 func (l *Lease) commit(ctx context.Context, p page) error {
 	for _, q := range p.open {
-		if q.Seq > math.MaxInt64 {
-			return fmt.Errorf("queue %s %s/%d: seq %d is above 2^63-1", q.Topic, q.Broker, q.ID, q.Seq)
+		if n := max(q.Seq, q.TailSeq); n > math.MaxInt64 {
+			return fmt.Errorf("queue %s %s/%d: seq %d is above 2^63-1", q.Topic, q.Broker, q.ID, n)
 		}
 	}
 	for _, f := range p.fences {
-		if f.Writer != l.start.Writer || f.Epoch != l.start.Epoch {
-			return fmt.Errorf("the fence is of writer %d, epoch %d, the lease of writer %d, epoch %d",
+		if f.Writer != l.start.Writer || f.Epoch > l.start.Epoch {
+			return fmt.Errorf("the fence is of writer %d, epoch %d, the lease of writer %d, up to epoch %d",
 				f.Writer, f.Epoch, l.start.Writer, l.start.Epoch)
 		}
 	}
@@ -131,27 +132,38 @@ const moveStatement = `
 	on conflict (uid, partition) do update
 	set "offset" = excluded."offset", task = excluded.task, epoch = excluded.epoch, committed_at = clock_timestamp()`
 
+// A queue keeps the base of its first opening for as long as the task lives.
 const openStatement = `
-	insert into gantry.open_queues (uid, task, topic, broker, queue, low, seq, epoch)
-	select n.uid, n.task, n.topic, n.broker, n.queue, n.low, n.seq, t.epoch
+	insert into gantry.open_queues (uid, task, topic, broker, queue, low, seq, tail, tail_seq, base, epoch)
+	select n.uid, n.task, n.topic, n.broker, n.queue, n.low, n.seq, n.tail, n.tail_seq, coalesce(c.base, n.low), t.epoch
 	from unnest(@uid::bigint[], @task::integer[], @topic::text[], @broker::text[], @queue::integer[], @low::bigint[],
-		@seq::bigint[]) as n(uid, task, topic, broker, queue, low, seq)
+		@seq::bigint[], @tail::bigint[], @tail_seq::bigint[])
+		as n(uid, task, topic, broker, queue, low, seq, tail, tail_seq)
 	join gantry.tasks t on t.uid = n.uid and t.task = n.task and t.round = @round
+	left join gantry.closed_queues c
+		on (c.uid, c.task, c.topic, c.broker, c.queue) = (n.uid, n.task, n.topic, n.broker, n.queue)
 	on conflict (uid, task, topic, broker, queue) do update
-	set low = excluded.low, seq = excluded.seq, epoch = excluded.epoch`
+	set low = excluded.low, seq = excluded.seq, tail = excluded.tail, tail_seq = excluded.tail_seq, epoch = excluded.epoch`
 
 const closeStatement = `
-	delete from gantry.open_queues o
-	using unnest(@uid::bigint[], @task::integer[], @topic::text[], @broker::text[], @queue::integer[])
-		as n(uid, task, topic, broker, queue)
-	join gantry.tasks t on t.uid = n.uid and t.task = n.task and t.round = @round
-	where (o.uid, o.task, o.topic, o.broker, o.queue) = (n.uid, n.task, n.topic, n.broker, n.queue)`
+	with gone as (
+		delete from gantry.open_queues o
+		using unnest(@uid::bigint[], @task::integer[], @topic::text[], @broker::text[], @queue::integer[])
+			as n(uid, task, topic, broker, queue)
+		join gantry.tasks t on t.uid = n.uid and t.task = n.task and t.round = @round
+		where (o.uid, o.task, o.topic, o.broker, o.queue) = (n.uid, n.task, n.topic, n.broker, n.queue)
+		returning o.*)
+	insert into gantry.closed_queues (uid, task, topic, broker, queue, low, seq, tail, tail_seq, base, epoch)
+	select uid, task, topic, broker, queue, low, seq, tail, tail_seq, base, epoch from gone
+	on conflict (uid, task, topic, broker, queue) do update
+	set low = excluded.low, seq = excluded.seq, tail = excluded.tail, tail_seq = excluded.tail_seq, epoch = excluded.epoch,
+	    closed_at = clock_timestamp()`
 
 const fenceStatement = `
 	insert into gantry.fences (topic, broker, queue, writer, epoch, term, "offset")
-	select n.topic, n.broker, n.queue, t.writer, t.epoch, n.term, n."offset"
-	from unnest(@uid::bigint[], @task::integer[], @topic::text[], @broker::text[], @queue::integer[], @term::bigint[],
-		@offset::bigint[]) as n(uid, task, topic, broker, queue, term, "offset")
+	select n.topic, n.broker, n.queue, t.writer, n.epoch, n.term, n."offset"
+	from unnest(@uid::bigint[], @task::integer[], @topic::text[], @broker::text[], @queue::integer[], @epoch::bigint[],
+		@term::bigint[], @offset::bigint[]) as n(uid, task, topic, broker, queue, epoch, term, "offset")
 	join gantry.tasks t on t.uid = n.uid and t.task = n.task and t.round = @round
 	on conflict (topic, broker, queue, writer, epoch, term) do nothing`
 
@@ -235,14 +247,16 @@ func queueOpen(b *pgx.Batch, number int64, open []of[OpenQueue]) {
 		return
 	}
 	b.Queue(openStatement, pgx.StrictNamedArgs{
-		"round":  number,
-		"uid":    column(open, uidOf[OpenQueue]),
-		"task":   column(open, taskOf[OpenQueue]),
-		"topic":  column(open, func(o of[OpenQueue]) string { return o.item.Topic }),
-		"broker": column(open, func(o of[OpenQueue]) string { return o.item.Broker }),
-		"queue":  column(open, func(o of[OpenQueue]) int { return o.item.ID }),
-		"low":    column(open, func(o of[OpenQueue]) int64 { return o.item.Low }),
-		"seq":    column(open, func(o of[OpenQueue]) int64 { return int64(o.item.Seq) }),
+		"round":    number,
+		"uid":      column(open, uidOf[OpenQueue]),
+		"task":     column(open, taskOf[OpenQueue]),
+		"topic":    column(open, func(o of[OpenQueue]) string { return o.item.Topic }),
+		"broker":   column(open, func(o of[OpenQueue]) string { return o.item.Broker }),
+		"queue":    column(open, func(o of[OpenQueue]) int { return o.item.ID }),
+		"low":      column(open, func(o of[OpenQueue]) int64 { return o.item.Low }),
+		"seq":      column(open, func(o of[OpenQueue]) int64 { return int64(o.item.Seq) }),
+		"tail":     column(open, func(o of[OpenQueue]) int64 { return o.item.Tail }),
+		"tail_seq": column(open, func(o of[OpenQueue]) int64 { return int64(o.item.TailSeq) }),
 	})
 }
 
@@ -271,6 +285,7 @@ func queueFences(b *pgx.Batch, number int64, fences []of[Fence]) {
 		"topic":  column(fences, func(o of[Fence]) string { return o.item.Topic }),
 		"broker": column(fences, func(o of[Fence]) string { return o.item.Broker }),
 		"queue":  column(fences, func(o of[Fence]) int { return o.item.ID }),
+		"epoch":  column(fences, func(o of[Fence]) int64 { return o.item.Epoch }),
 		"term":   column(fences, func(o of[Fence]) int64 { return int64(o.item.Term) }),
 		"offset": column(fences, func(o of[Fence]) int64 { return o.item.Offset }),
 	})

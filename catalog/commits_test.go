@@ -45,6 +45,7 @@ func TestACheckpointIsWhatTheNextOwnerStartsFrom(t *testing.T) {
 		Writer: start.Writer, Epoch: next.Epoch, PlanHash: "h0", Generation: c.Generation, ConsecutiveFailures: 1,
 		Position: map[string]string{`{"file":"a"}`: `{"n":1}`, `{"file":"b"}`: `{"n":4}`},
 		Open:     []catalog.OpenQueue{{Queue: q0, Low: 8, Seq: 3}},
+		Closed:   []catalog.OpenQueue{{Queue: q1, Low: 9, Seq: 1}},
 	}, next)
 	sibling := claim(t, k, c.UID, 1).Start()
 	require.Equal(t, next.Position, sibling.Position, "partitions may move between tasks")

@@ -89,7 +89,7 @@ func TestAnOwnerRecordsOnlyItsOwnFences(t *testing.T) {
 	l := claim(t, f.keeper(t, "a"), f.connector(t, 1).UID, 0)
 	start := l.Start()
 	require.Error(t, l.RecordFence(ctx, catalog.Fence{Queue: q0, Writer: start.Writer + 1, Epoch: start.Epoch}))
-	require.Error(t, l.RecordFence(ctx, catalog.Fence{Queue: q0, Writer: start.Writer, Epoch: start.Epoch - 1}))
+	require.Error(t, l.RecordFence(ctx, catalog.Fence{Queue: q0, Writer: start.Writer, Epoch: start.Epoch + 1}))
 	require.Zero(t, read[int](t, f, "select count(*) from gantry.fences"))
 }
 
@@ -225,7 +225,7 @@ func TestPositionsAreEditedOnlyWhenSettled(t *testing.T) {
 	k := f.keeper(t, "a")
 	offset := `{"n":9}`
 	edit := func() (int64, error) {
-		return f.EditPositions(ctx, c.UID, false, []catalog.PositionEdit{
+		return f.EditPositions(ctx, c.UID, 0, false, []catalog.PositionEdit{
 			{Partition: partition, Offset: &offset}, {Partition: `{"file":"b"}`},
 		}, "ada")
 	}
@@ -257,7 +257,7 @@ func TestPositionsAreEditedOnlyWhenSettled(t *testing.T) {
 	require.EqualValues(t, 1, claim(t, k, c.UID, 0).Start().PositionGeneration)
 
 	f.exec(t, "update gantry.leases set expires_at = clock_timestamp(), token = null")
-	_, err = f.EditPositions(ctx, c.UID, true, nil, "ada")
+	_, err = f.EditPositions(ctx, c.UID, 0, true, nil, "ada")
 	require.NoError(t, err)
 	got, err = f.Positions(ctx, c.UID)
 	require.NoError(t, err)

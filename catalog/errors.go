@@ -26,6 +26,8 @@ var (
 	ErrOutdated = errors.New("a newer config revision exists")
 	// ErrNotSettled: the connector must be stopped, with no task owned and no queue open.
 	ErrNotSettled = errors.New("the connector is not settled: stop it and wait until its tasks have ended")
+	// ErrChanged: the position has another generation than the caller has seen.
+	ErrChanged = errors.New("the position was edited meanwhile: read it again")
 	// ErrFenced: a newer epoch owns the task, or nobody does. The owner stops, commits nothing, and may claim again.
 	ErrFenced = errors.New("the task is not owned by this epoch any more")
 	// ErrStaleAttempt: a later attempt of the same activity has claimed the task; this one must end.

@@ -36,6 +36,9 @@ type OpenQueue struct {
 	Queue
 	Low int64  // lowest queue offset of a record that the committed position does not cover; the next offset if there is none
 	Seq uint64 // the number that the writer's first message at or after Low carries; at most 2^63-1
+	// Tail is where the writer's message of number TailSeq lies: the newest known that the position covers. TailSeq 0: none is.
+	Tail    int64
+	TailSeq uint64
 }
 
 // LeaseStart is what an owner starts from. It is read in the transaction that grants the epoch, so no commit of an earlier
@@ -47,6 +50,7 @@ type LeaseStart struct {
 	Elsewhere           []string          // partitions of Position that another task, or an operator, has committed last
 	PositionGeneration  int64
 	Open                []OpenQueue // not empty: the last owner stopped uncleanly
+	Closed              []OpenQueue // where queues ended that the task has closed; Low is the end
 	ConsecutiveFailures int
 	PlanHash            string // the task's planned hash; empty if the plan does not name the task
 	Generation          int64  // of the plan
@@ -62,6 +66,8 @@ type Lease struct {
 
 	deadline atomic.Int64 // sinceBoot
 	seq      atomic.Int64 // of the last commit that was queued
+
+	remembered atomic.Bool // this owner has made a checkpoint
 
 	mu      sync.Mutex
 	renewed chan struct{} // closed and replaced by each renewal

@@ -39,42 +39,60 @@ type PositionEdit struct {
 
 // EditPositions changes the position of a connector that is stopped and settled, and raises the position's generation,
 // by which a sink that keeps its own position in its target knows that the catalog's counts. reset first removes every
-// partition. Whoever owned a task and has not noticed its end is fenced. ErrNotFound; ErrNotSettled while the connector is
-// not wanted STOPPED, a task is owned, or a queue is open.
-func (c *Catalog) EditPositions(ctx context.Context, uid int64, reset bool, edits []PositionEdit, author string) (generation int64, err error) {
+// partition. expected is the generation that the caller has seen; 0 is any. The history gets what was there and what is there
+// now. Whoever owned a task and has not noticed its end is fenced. ErrNotFound; ErrChanged if the generation is another one;
+// ErrNotSettled while the connector is not wanted STOPPED, a task is owned, or a queue is open.
+func (c *Catalog) EditPositions(ctx context.Context, uid, expected int64, reset bool, edits []PositionEdit, author string) (generation int64, err error) {
 	conn, err := c.change(ctx, "uid", uid, func(tx pgx.Tx, conn *Connector) error {
-		if conn.Desired != StateStopped {
-			return fmt.Errorf("it is wanted %s: %w", conn.Desired, ErrNotSettled)
+		if expected != 0 && expected != conn.PositionGeneration {
+			return fmt.Errorf("expected generation %d, it is %d: %w", expected, conn.PositionGeneration, ErrChanged)
 		}
-		if err := fenceSettled(ctx, tx, uid); err != nil {
-			return err
-		}
-		b := &pgx.Batch{}
-		if reset {
-			b.Queue("delete from gantry.positions where uid = @uid", pgx.StrictNamedArgs{"uid": uid})
-		}
-		for _, e := range edits {
-			if e.Offset == nil {
-				b.Queue("delete from gantry.positions where uid = @uid and partition = @partition",
-					pgx.StrictNamedArgs{"uid": uid, "partition": e.Partition})
-				continue
-			}
-			b.Queue(`insert into gantry.positions (uid, partition, "offset") values (@uid, @partition, @offset)
-				on conflict (uid, partition) do update
-				set "offset" = excluded."offset", task = null, epoch = null, committed_at = clock_timestamp()`,
-				pgx.StrictNamedArgs{"uid": uid, "partition": e.Partition, "offset": *e.Offset})
-		}
-		b.Queue(`update gantry.connectors
-			set position_generation = position_generation + 1, author = @author, updated_at = clock_timestamp() where uid = @uid`,
-			pgx.StrictNamedArgs{"uid": uid, "author": author})
-		queueEvent(b, Event{UID: uid, Connector: conn.Name, Kind: EventEdited, Author: author,
-			Detail: fmt.Sprintf("reset: %t, partitions: %d", reset, len(edits))})
-		return tx.SendBatch(ctx, b).Close()
+		return editPositions(ctx, tx, conn, reset, edits, author, fmt.Sprintf("reset: %t, partitions: %d", reset, len(edits)))
 	})
 	if err != nil {
 		return 0, fmt.Errorf("edit the positions of connector with uid %d: %w", uid, err)
 	}
 	return conn.PositionGeneration, nil
+}
+
+// editPositions is an edit in a transaction that has locked the connector.
+func editPositions(ctx context.Context, tx pgx.Tx, conn *Connector, reset bool, edits []PositionEdit, author, detail string) error {
+	if conn.Desired != StateStopped {
+		return fmt.Errorf("it is wanted %s: %w", conn.Desired, ErrNotSettled)
+	}
+	uid := conn.UID
+	if err := fenceSettled(ctx, tx, uid); err != nil {
+		return err
+	}
+	if err := pointOfEdit(ctx, tx, uid, ""); err != nil {
+		return err
+	}
+	b := &pgx.Batch{}
+	if reset {
+		b.Queue("delete from gantry.positions where uid = @uid", pgx.StrictNamedArgs{"uid": uid})
+	}
+	for _, e := range edits {
+		if e.Offset == nil {
+			b.Queue("delete from gantry.positions where uid = @uid and partition = @partition",
+				pgx.StrictNamedArgs{"uid": uid, "partition": e.Partition})
+			continue
+		}
+		b.Queue(`insert into gantry.positions (uid, partition, "offset") values (@uid, @partition, @offset)
+			on conflict (uid, partition) do update
+			set "offset" = excluded."offset", task = null, epoch = null, committed_at = clock_timestamp()`,
+			pgx.StrictNamedArgs{"uid": uid, "partition": e.Partition, "offset": *e.Offset})
+	}
+	b.Queue(`update gantry.connectors
+		set position_generation = position_generation + 1, author = @author, updated_at = clock_timestamp() where uid = @uid`,
+		pgx.StrictNamedArgs{"uid": uid, "author": author})
+	queueEvent(b, Event{UID: uid, Connector: conn.Name, Kind: EventEdited, Author: author, Detail: detail})
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
+		return err
+	}
+	if author == "" {
+		author = "unknown" // a point without author is what an edit has found
+	}
+	return pointOfEdit(ctx, tx, uid, author)
 }
 
 // fenceSettled locks every task of the connector, checks that none is owned and no queue open, and takes the token from
