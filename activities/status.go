@@ -50,6 +50,17 @@ func (a *Activities) Running() int {
 	return len(a.turns.here)
 }
 
+// Unclaimed is how many tasks have come to this worker and have not got a lease yet.
+func (a *Activities) Unclaimed() int {
+	n := 0
+	for _, t := range a.turns.all() {
+		if _, lease, _ := t.snapshot(); lease == nil {
+			n++
+		}
+	}
+	return n
+}
+
 // Orphans is how many tasks with this worker copy on although their attempt counts no more: Temporal was out of reach for
 // too long. They go when somebody claims them.
 func (a *Activities) Orphans() int {

@@ -118,7 +118,7 @@ func (m *members) look(ctx context.Context, acts *activities.Activities, now tim
 		m.known, m.changedAt = known, now
 	}
 	share := fairShare(demand.Wanted, m.config.Capacity, total)
-	m.slots.update(share, acts.Orphans(), demand.Unowned > 0)
+	m.slots.update(share, acts.Orphans(), demand.Unowned-acts.Unclaimed())
 	needy := slices.ContainsFunc(peers, func(p catalog.Worker) bool {
 		return p.Running < fairShare(demand.Wanted, p.Capacity, total)
 	})

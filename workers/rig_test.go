@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
+	"google.golang.org/grpc"
 
 	"github.com/gantry-connect/gantry/activities"
 	"github.com/gantry-connect/gantry/catalog"
@@ -58,7 +59,7 @@ func newRig(t *testing.T) *rig {
 func (r *rig) dial(address string) client.Client {
 	r.t.Helper()
 	c, err := client.DialContext(r.t.Context(), client.Options{HostPort: address, Namespace: r.info.TemporalNamespace,
-		Logger: r.sdkLogger()})
+		Logger: r.sdkLogger(), ConnectionOptions: client.ConnectionOptions{DialOptions: []grpc.DialOption{workers.ShortPolls(r.suffix + "-task")}}})
 	require.NoError(r.t, err)
 	r.t.Cleanup(c.Close)
 	return c

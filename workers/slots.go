@@ -9,15 +9,16 @@ import (
 )
 
 // slots lets the worker poll for a task only while it has room for one: below its fair share, or below its capacity
-// while a task that is wanted has no owner. A poll that is open already cannot be called back.
+// while a task that is wanted has no owner. A poll that is open already cannot be called back, and one that a frozen worker
+// has left open swallows a task; so none is opened without a reason.
 type slots struct {
 	capacity int
 
 	mu       sync.Mutex
 	used     int // permits given, most of them for tasks that run
 	share    int
-	extra    int  // tasks that copy on although Temporal counts them no more
-	unowned  bool // a wanted task has no owner
+	extra    int // tasks that copy on although Temporal counts them no more
+	unowned  int // wanted tasks without an owner, as far as this worker has not taken them since
 	draining bool
 	changed  chan struct{} // closed and replaced when something above changes
 
@@ -29,7 +30,7 @@ func newSlots(capacity int) *slots {
 }
 
 // update takes over what the catalog says.
-func (s *slots) update(share, extra int, unowned bool) {
+func (s *slots) update(share, extra, unowned int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.share, s.extra, s.unowned = share, extra, unowned
@@ -56,7 +57,7 @@ func (s *slots) state() (share int, draining bool) {
 }
 
 func (s *slots) hasRoom() bool {
-	return !s.draining && s.used < s.capacity+s.extra && (s.used-s.extra < s.share || s.unowned)
+	return !s.draining && s.used < s.capacity+s.extra && (s.used-s.extra < s.share || s.unowned > 0)
 }
 
 // ReserveSlot waits for room.
@@ -87,8 +88,12 @@ func (s *slots) ReserveSlot(ctx context.Context, _ worker.SlotReservationInfo) (
 // TryReserveSlot is for eager tasks, which there are none of.
 func (s *slots) TryReserveSlot(worker.SlotReservationInfo) *worker.SlotPermit { return nil }
 
-// MarkSlotUsed has nothing to do: a permit counts from the moment it is given.
-func (s *slots) MarkSlotUsed(worker.SlotMarkUsedInfo) {}
+// MarkSlotUsed notes that a task has come: there is one less without an owner.
+func (s *slots) MarkSlotUsed(worker.SlotMarkUsedInfo) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unowned = max(s.unowned-1, 0)
+}
 
 // ReleaseSlot takes a permit back, used or not.
 func (s *slots) ReleaseSlot(worker.SlotReleaseInfo) {

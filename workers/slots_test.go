@@ -6,7 +6,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	taskqueuepb "go.temporal.io/api/taskqueue/v1"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/worker"
+	"google.golang.org/grpc"
 )
 
 func TestFairSharesCoverEveryTask(t *testing.T) {
@@ -41,7 +44,7 @@ func TestFairSharesCoverEveryTask(t *testing.T) {
 func TestSlotsWaitForRoom(t *testing.T) {
 	t.Parallel()
 	s := newSlots(3)
-	s.update(1, 0, false)
+	s.update(1, 0, 0)
 	take := func() <-chan error {
 		done := make(chan error, 1)
 		go func() { _, err := s.ReserveSlot(t.Context(), nil); done <- err }()
@@ -59,14 +62,20 @@ func TestSlotsWaitForRoom(t *testing.T) {
 	}
 	second := take()
 	waits(second)
-	s.update(1, 0, true) // nobody waits for a share while a wanted task has no owner
+	s.update(1, 0, 1) // nobody waits for a share while a wanted task has no owner
 	require.NoError(t, <-second)
-	s.update(1, 0, false)
+	s.MarkSlotUsed(nil)
+	fresh := take()
+	waits(fresh) // it has come: there is no other
+	s.update(1, 0, 1)
+	require.NoError(t, <-fresh)
+	s.ReleaseSlot(nil) // an empty poll
+	s.update(1, 0, 0)
 	third := take()
 	waits(third)
-	s.update(1, 2, false) // two of the tasks are orphans: they do not count
+	s.update(1, 2, 0) // two of the tasks are orphans: they do not count
 	require.NoError(t, <-third)
-	s.update(1, 0, true)
+	s.update(1, 0, 1)
 	fourth := take()
 	waits(fourth) // the capacity is a bound at any rate
 	s.ReleaseSlot(nil)
@@ -77,6 +86,31 @@ func TestSlotsWaitForRoom(t *testing.T) {
 	defer cancel()
 	_, err := s.ReserveSlot(ctx, nil)
 	require.ErrorIs(t, err, context.DeadlineExceeded, "a draining worker takes nothing")
+}
+
+func TestOnlyPollsForTasksAreShort(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		req   any
+		short bool
+	}{
+		{&workflowservice.PollActivityTaskQueueRequest{TaskQueue: &taskqueuepb.TaskQueue{Name: "gantry-task"}}, true},
+		{&workflowservice.PollActivityTaskQueueRequest{TaskQueue: &taskqueuepb.TaskQueue{Name: "gantry-task.big"}}, true},
+		{&workflowservice.PollActivityTaskQueueRequest{TaskQueue: &taskqueuepb.TaskQueue{Name: "gantry-control"}}, false},
+		{&workflowservice.PollWorkflowTaskQueueRequest{TaskQueue: &taskqueuepb.TaskQueue{Name: "gantry-task"}}, false},
+	} {
+		called := false
+		err := shorten("gantry-task")(t.Context(), "", tt.req, nil, nil,
+			func(ctx context.Context, _ string, _, _ any, _ *grpc.ClientConn, _ ...grpc.CallOption) error {
+				called = true
+				deadline, ok := ctx.Deadline()
+				require.Equal(t, tt.short, ok, "%v", tt.req)
+				require.True(t, !ok || time.Until(deadline) <= shortPoll)
+				return nil
+			})
+		require.NoError(t, err)
+		require.True(t, called)
+	}
 }
 
 var _ worker.SlotSupplier = (*slots)(nil)

@@ -9,9 +9,12 @@ import (
 
 	"go.temporal.io/sdk/client"
 	temporallog "go.temporal.io/sdk/log"
+	"google.golang.org/grpc"
 
 	"github.com/gantry-connect/gantry/catalog"
 	"github.com/gantry-connect/gantry/rocketmq"
+	"github.com/gantry-connect/gantry/workers"
+	"github.com/gantry-connect/gantry/workflows"
 )
 
 // parts is what server processes are built from. Whoever opens it closes it.
@@ -36,7 +39,8 @@ func openParts(ctx context.Context, settings *loaded, log *slog.Logger) (_ *part
 	}
 	address := settings.get("temporal.address")
 	p.temporal, err = client.DialContext(ctx, client.Options{HostPort: address, Namespace: settings.get("temporal.namespace"),
-		Identity: settings.get("worker.id"), Logger: temporallog.NewStructuredLogger(quietTemporal(log))})
+		Identity: settings.get("worker.id"), Logger: temporallog.NewStructuredLogger(quietTemporal(log)),
+		ConnectionOptions: client.ConnectionOptions{DialOptions: []grpc.DialOption{workers.ShortPolls(workflows.TaskTaskQueue)}}})
 	if err != nil {
 		return nil, fmt.Errorf("reach Temporal at %s (temporal.address): %w", address, err)
 	}
