@@ -33,7 +33,7 @@ func newRootCommand() *cobra.Command {
 	}
 	root.AddCommand(
 		newServerCommand(), newWorkerCommand(), newAPICommand(),
-		newMigrateCommand(), newConfigCommand(), newOpenAPICommand(),
+		newMigrateCommand(), newConfigCommand(), newOpenAPICommand(), newTokenCommand(), newAuditCommand(),
 		newDemoCommand(), newBenchCommand(), newDevCommand(),
 	)
 	return root

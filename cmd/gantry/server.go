@@ -3,10 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
 	"runtime"
 	"time"
 
@@ -19,9 +16,6 @@ import (
 	"github.com/gantry-connect/gantry/internal/failpoint"
 	"github.com/gantry-connect/gantry/workers"
 )
-
-// lastRequests is how long requests under way may take when the API stops.
-const lastRequests = 5 * time.Second
 
 // newWorkerCommand runs tasks.
 func newWorkerCommand() *cobra.Command {
@@ -109,26 +103,9 @@ func runAPI(ctx context.Context, p *parts) error {
 	service := control.New(control.Options{Connectors: p.catalog, Progress: p.catalog, Plugins: plugins,
 		Notifier: control.Temporal{Client: p.temporal}, Environment: environment, Version: version(), Logger: p.log})
 	defer service.Close()
-	address := p.settings.get("api.listen")
-	listener, err := net.Listen("tcp", address)
+	guard, err := newGuard(p)
 	if err != nil {
-		return fmt.Errorf("listen on %s (api.listen): %w", address, err)
+		return err
 	}
-	server := &http.Server{Handler: api.New(service, p.log), ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute}
-	p.log.Info("the API listens", "address", listener.Addr().String())
-	g, gctx := errgroup.WithContext(ctx) // owns the server
-	g.Go(func() error {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			return fmt.Errorf("serve the API: %w", err)
-		}
-		return nil
-	})
-	g.Go(func() error {
-		<-gctx.Done()
-		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastRequests)
-		defer cancel()
-		return server.Shutdown(stop)
-	})
-	return g.Wait()
+	return listenAndServe(ctx, p, api.NewGuarded(service, p.log, guard))
 }

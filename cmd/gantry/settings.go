@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/confmap"
@@ -39,7 +40,21 @@ var settings = []setting{
 	{key: "rocketmq.accesskey", doc: "RocketMQ access key; empty without ACL"},
 	{key: "rocketmq.secretkey", doc: "RocketMQ secret key", secret: true},
 	{key: "api.listen", fallback: "127.0.0.1:8083", doc: "where the REST API listens", check: checkAddress},
-	{key: "api.allow-remote", fallback: "false", doc: "listen beyond loopback although the API has no authentication", check: checkBool},
+	{key: "api.allow-unauthenticated-remote", fallback: "false", doc: "with api.auth=none: listen beyond loopback all the same, so that anyone who reaches the port is admin", check: checkBool},
+	{key: "api.auth", fallback: "none", doc: "who may use the API: none (everybody is admin), or of tokens, htpasswd and oidc, comma-separated", check: checkAuth},
+	{key: "api.public", fallback: "/health", doc: "paths that need no credentials, comma-separated: /health, /, /docs"},
+	{key: "api.htpasswd", doc: "file with lines user:bcrypt:role:scope, for api.auth=htpasswd"},
+	{key: "api.oidc.issuer", doc: "URL of the OpenID provider, for api.auth=oidc"},
+	{key: "api.oidc.audience", doc: "audience that its tokens must have; required with oidc"},
+	{key: "api.oidc.name-claim", fallback: "sub", doc: "claim that holds the name"},
+	{key: "api.oidc.role-claim", fallback: "roles", doc: "claim that holds roles or groups, dots for nesting"},
+	{key: "api.oidc.roles", doc: "what its values mean here, as value=role, comma-separated; a scope may follow the role, as value=editor:orders-*"},
+	{key: "api.tls.cert", doc: "PEM file with the API's certificate; read again when it changes"},
+	{key: "api.tls.key", doc: "PEM file with its key"},
+	{key: "api.tls.client-ca", doc: "PEM file with authorities; clients must show a certificate of one of them"},
+	{key: "api.rate-limit", fallback: "200", doc: "requests a second that one caller, and one address, may make; 0: any number", check: checkNumber},
+	{key: "api.request-timeout", fallback: "30s", doc: "how long one request may take, streams excepted", check: checkDuration},
+	{key: "api.cors.origins", doc: "web origins whose pages may call the API, comma-separated; none by default"},
 	{key: "worker.id", doc: "this worker's name; host and process id by default"},
 	{key: "worker.group", doc: "workers of one group have the same plugins; tasks stay within a group"},
 	{key: "worker.capacity", fallback: "100", doc: "tasks this worker runs at most", check: checkPositive},
@@ -149,6 +164,17 @@ func (l *loaded) check() error {
 
 func (l *loaded) get(key string) string { return l.values[key] }
 
+// list is a setting with several values.
+func (l *loaded) list(key string) []string {
+	var out []string
+	for _, v := range strings.Split(l.values[key], ",") {
+		if v = strings.TrimSpace(v); v != "" {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
 func (l *loaded) number(key string) int {
 	n, _ := strconv.Atoi(l.values[key]) // check has seen it
 	return n
@@ -243,12 +269,27 @@ func oneOf(v string, allowed ...string) error {
 	return fmt.Errorf("must be one of %s", strings.Join(allowed, ", "))
 }
 
-// checkExposure refuses to listen beyond loopback unless told so in words: the API has no authentication yet.
+func checkNumber(v string) error {
+	if n, err := strconv.Atoi(v); err != nil || n < 0 {
+		return fmt.Errorf("must be a whole number from 0")
+	}
+	return nil
+}
+
+func checkDuration(v string) error {
+	if d, err := time.ParseDuration(v); err != nil || d <= 0 {
+		return fmt.Errorf("must be a duration such as 30s")
+	}
+	return nil
+}
+
+// checkExposure refuses to listen beyond loopback without authentication, unless told so in words.
 func (l *loaded) checkExposure() error {
 	host, _, _ := net.SplitHostPort(l.get("api.listen")) // check has seen it
 	ip := net.ParseIP(host)
-	if host == "localhost" || (ip != nil && ip.IsLoopback()) || l.get("api.allow-remote") == "true" {
+	if host == "localhost" || (ip != nil && ip.IsLoopback()) || l.get("api.auth") != "none" ||
+		l.get("api.allow-unauthenticated-remote") == "true" {
 		return nil
 	}
-	return fmt.Errorf("api.listen = %q reaches beyond this machine, and the API has no authentication: listen on 127.0.0.1, or set api.allow-remote to true if the network is trusted", l.get("api.listen"))
+	return fmt.Errorf("api.listen = %q reaches beyond this machine, and api.auth is none: listen on 127.0.0.1, or set api.auth to tokens (gantry token create makes one), or say api.allow-unauthenticated-remote=true if whoever reaches the port may be admin", l.get("api.listen"))
 }

@@ -56,6 +56,9 @@ func TestAWrongSettingIsNamedWithValueAndOrigin(t *testing.T) {
 		{"number", "--worker-capacity", "0", "must be a whole number from 1"},
 		{"level", "--log-level", "loud", "must be one of debug, error, info, warn"},
 		{"empty", "--temporal-namespace", "", "must not be empty"},
+		{"authentication", "--api-auth", "tokens,passwords", `"passwords": must be one of htpasswd, oidc, tokens`},
+		{"none and something", "--api-auth", "none,tokens", `"none": must be one of htpasswd, oidc, tokens`},
+		{"duration", "--api-request-timeout", "30", "must be a duration such as 30s"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := load(t, tt.flag, tt.value)
@@ -89,14 +92,16 @@ func TestListeningBeyondLoopbackHasToBeSaid(t *testing.T) {
 		l, err := load(t, "--api-listen", listen)
 		require.NoError(t, err)
 		if refused {
-			require.ErrorContains(t, l.checkExposure(), "no authentication", listen)
+			require.ErrorContains(t, l.checkExposure(), "api.auth is none", listen)
 		} else {
 			require.NoError(t, l.checkExposure(), listen)
 		}
 	}
-	l, err := load(t, "--api-listen", "0.0.0.0:1", "--api-allow-remote", "true")
-	require.NoError(t, err)
-	require.NoError(t, l.checkExposure())
+	for _, words := range []string{"--api-allow-unauthenticated-remote=true", "--api-auth=tokens"} {
+		l, err := load(t, "--api-listen", "0.0.0.0:1", words)
+		require.NoError(t, err)
+		require.NoError(t, l.checkExposure())
+	}
 }
 
 func TestEveryCommandTeaches(t *testing.T) {
