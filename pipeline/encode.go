@@ -98,7 +98,16 @@ func (s *Source) encode(ctx context.Context, p *parcel, b batchRead, found *foun
 				continue
 			}
 		}
-		msg, size, hashed, err := s.maker.message(ctx, p, rec)
+		keep, err := s.transformed(rec)
+		if err == nil && !keep {
+			continue
+		}
+		var msg Message
+		var size int
+		var hashed string
+		if err == nil {
+			msg, size, hashed, err = s.maker.message(ctx, p, rec)
+		}
 		var bad *stageError
 		if errors.As(err, &bad) {
 			if out, err = s.give(ctx, p, out, i, b.Next, rec, bad); err != nil {
@@ -113,20 +122,23 @@ func (s *Source) encode(ctx context.Context, p *parcel, b batchRead, found *foun
 		if err != nil {
 			return nil, err
 		}
-		n := 0
-		switch {
-		case len(lanes) == 1:
-		case hashed != "":
-			n = queueFor(hashed, len(lanes))
-		case s.config.Unkeyed == unkeyedSpread && rec.Op != connector.Truncate:
-			n = spread % len(lanes)
-		default:
-			n = int(hash % uint64(len(lanes)))
-			s.warnTruncate(rec, len(lanes))
-		}
-		out = append(out, staged{msg, size, lanes[n], i})
+		out = append(out, staged{msg, size, lanes[s.laneFor(rec, hashed, hash, spread, len(lanes))], i})
 	}
 	return out, nil
+}
+
+// laneFor chooses one of n lanes: by the key's text, else by the partition's hash, or in turn where unkeyed records are spread.
+func (s *Source) laneFor(rec *connector.Record, hashed string, partition uint64, turn, n int) int {
+	switch {
+	case n == 1:
+		return 0
+	case hashed != "":
+		return queueFor(hashed, n)
+	case s.config.Unkeyed == unkeyedSpread && rec.Op != connector.Truncate:
+		return turn % n
+	}
+	s.warnTruncate(rec, n)
+	return int(partition % uint64(n))
 }
 
 const unkeyedSpread = "spread"

@@ -49,6 +49,7 @@ const (
 	stageKeyConverter   = "key converter"
 	stageValueConverter = "value converter"
 	stageHeaders        = "header converter"
+	stageTransform      = "transform"
 	stageSend           = "send"
 	stageWrite          = "write"
 )

@@ -8,9 +8,9 @@ import (
 
 // Progress is what a running job tells about itself. All of it may be read from any goroutine.
 type Progress struct {
-	records, bytes, retries, skipped, drops, bad, deadLetters, doubles, losses atomic.Int64
-	lagRecords, lagBytes                                                       atomic.Int64
-	lastRecord, beat                                                           atomic.Int64 // Unix nanoseconds; 0 is never
+	records, bytes, retries, skipped, filtered, drops, bad, deadLetters, doubles, losses atomic.Int64
+	lagRecords, lagBytes                                                                 atomic.Int64
+	lastRecord, beat                                                                     atomic.Int64 // Unix nanoseconds; 0 is never
 
 	mu       sync.Mutex
 	working  map[string]time.Time // calls into the connector that are under way, by name
@@ -39,6 +39,7 @@ type Snapshot struct {
 	LastRecordAt           time.Time
 	Retries                int64 // sends, pulls and catalog calls that were tried again
 	Skipped                int64 // records that a read-back had found in the topic
+	Filtered               int64 // records that the transforms left out
 	Dropped                int64 // messages that the readers' rule took out
 	Bad                    int64 // records given up under errors.tolerance = all, those of DeadLetters included
 	DeadLetters            int64 // records sent to the dead-letter topic
@@ -57,7 +58,7 @@ type Snapshot struct {
 func (p *Progress) Snapshot() Snapshot {
 	s := Snapshot{
 		Records: p.records.Load(), Bytes: p.bytes.Load(), LagRecords: p.lagRecords.Load(), LagBytes: p.lagBytes.Load(),
-		Retries: p.retries.Load(), Skipped: p.skipped.Load(), Dropped: p.drops.Load(), Bad: p.bad.Load(),
+		Retries: p.retries.Load(), Skipped: p.skipped.Load(), Filtered: p.filtered.Load(), Dropped: p.drops.Load(), Bad: p.bad.Load(),
 		DeadLetters: p.deadLetters.Load(), MayDouble: p.doubles.Load(), Losses: p.losses.Load(), LastRecordAt: timeOf(p.lastRecord.Load()),
 	}
 	p.mu.Lock()

@@ -18,6 +18,11 @@ func (s *Sink) pull(ctx context.Context, q *sinkQueue) error {
 	}
 	maker := recordMaker{key: key, value: value, schemas: retryingSchemas{s.job.Schemas, s.retry},
 		known: map[string]*connector.Schema{}, partition: q.partition}
+	if s.job.Transforms != nil {
+		if maker.transform, err = s.job.Transforms(); err != nil {
+			return err
+		}
+	}
 	what := "pull " + q.queue.String()
 	limit := min(pullLimit, s.config.BatchMaxRecords)
 	for offset := q.offset; ; {
@@ -61,14 +66,20 @@ func (s *Sink) sort(ctx context.Context, q *sinkQueue, maker *recordMaker, p *Pu
 			continue
 		}
 		rec, err := maker.record(ctx, m, &props)
+		keep := false
+		if err == nil {
+			keep, err = s.take(c, maker.transform, rec)
+		}
 		var bad *stageError
 		switch {
 		case errors.As(err, &bad):
 			c.bad = append(c.bad, badMessage{*m, bad})
 		case err != nil:
 			return err
+		case !keep:
+			continue
 		default:
-			c.records, c.messages = append(c.records, rec), append(c.messages, m)
+			c.messages = append(c.messages, m)
 		}
 		c.bytes += int64(len(m.Body))
 		c.charge += int64(rec.Size)

@@ -20,6 +20,7 @@ type recordMaker struct {
 	schemas    Schemas
 	known      map[string]*connector.Schema // by fingerprint
 	partition  connector.Partition          // of the queue
+	transform  Transformer                  // nil: none
 }
 
 // properties are the properties of one message that mean something here.

@@ -21,6 +21,8 @@ type SinkJob struct {
 	Reads  []Queue // the queues this task reads; no other task of the connector reads them
 	// Converters makes a pair of converters; it is called once for each queue, because one is used by one goroutine at a time.
 	Converters func() (key, value Converter, err error)
+	// Transforms makes the transforms of one queue's records; it is called as Converters is. nil: records go as they were read.
+	Transforms func() (Transformer, error)
 
 	Broker  Broker
 	Ledger  Ledger

@@ -28,6 +28,7 @@ type SourceJob struct {
 	Source     connector.Source
 	Guarantee  connector.Guarantee // what the connector promises under its config
 	Key, Value Converter
+	Transform  Transformer // nil: records go as they were read
 
 	Broker  Broker
 	Ledger  Ledger
@@ -60,20 +61,21 @@ type SourceJob struct {
 // Source copies records from a source into queues. Make it with NewSource, call Run once.
 type Source struct {
 	sender
-	config  SourceConfig
-	task    int
-	source  connector.Source
-	once    bool // a read-back's marks can be trusted
-	maker   messageMaker
-	queues  QueueMap
-	start   Start
-	settle  bool
-	idle    time.Duration
-	logger  *slog.Logger
-	errors  tolerance
-	read    chan batchRead
-	tidings tidings
-	parcels chan *parcel // free ones
+	config    SourceConfig
+	task      int
+	source    connector.Source
+	transform Transformer // nil: none
+	once      bool        // a read-back's marks can be trusted
+	maker     messageMaker
+	queues    QueueMap
+	start     Start
+	settle    bool
+	idle      time.Duration
+	logger    *slog.Logger
+	errors    tolerance
+	read      chan batchRead
+	tidings   tidings
+	parcels   chan *parcel // free ones
 
 	lanes  map[Queue]*lane    // grows by the encoder only
 	topics map[string][]*lane // in the order of the queue map
@@ -100,7 +102,7 @@ func NewSource(j SourceJob) (*Source, error) {
 	}
 	j = j.withDefaults()
 	s := &Source{
-		config: j.Config, task: j.Task, source: j.Source, queues: j.Queues, start: j.Start, settle: j.Settle, idle: j.IdleClose,
+		config: j.Config, task: j.Task, source: j.Source, transform: j.Transform, queues: j.Queues, start: j.Start, settle: j.Settle, idle: j.IdleClose,
 		logger: j.Logger, once: j.Guarantee == connector.ExactlyOnce && j.Config.ExactlyOnce != onceOff,
 		read: make(chan batchRead, 1), parcels: make(chan *parcel, 16),
 		lanes: map[Queue]*lane{}, topics: map[string][]*lane{},
