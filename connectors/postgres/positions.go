@@ -258,6 +258,19 @@ func (p *positions) moved(next connector.Position) {
 	}
 }
 
+// sync commits a change that says nothing new, as durably as the target's settings have it for any commit.
+func (p *positions) sync(ctx context.Context) error {
+	tag, err := p.conn.Exec(ctx, fmt.Sprintf("update %s set epoch = epoch where uid = $1 and task = $2 and epoch = $3", p.owners),
+		p.task.UID, p.task.Number, p.task.Epoch)
+	switch {
+	case err != nil:
+		return fmt.Errorf("make what was written durable, by %s: %w", p.owners, err)
+	case tag.RowsAffected() == 0:
+		return p.fenced("flush")
+	}
+	return nil
+}
+
 // epoch is that of the task's present owner, looked up on another connection.
 func (p *positions) epoch(ctx context.Context, conn *pgx.Conn) (epoch int64, err error) {
 	err = conn.QueryRow(ctx, fmt.Sprintf("select epoch from %s where uid = $1 and task = $2", p.owners), p.task.UID, p.task.Number).Scan(&epoch)

@@ -25,7 +25,7 @@ var Sink = connector.NewSink(connector.SinkSpec[Config]{
 	Open:      open,
 })
 
-// sink writes each batch in one transaction and holds nothing back.
+// sink writes each batch in one transaction and holds nothing back. Flush makes the transactions durable.
 type sink struct {
 	task      connector.Task
 	conn      *pgx.Conn
@@ -36,6 +36,7 @@ type sink struct {
 	warned    map[connector.Op]bool // of operations that are ignored
 	begun     bool                  // the transaction at hand
 	filled    map[*shape]bool       // staging tables that hold rows of it
+	unsynced  bool                  // transactions were committed that a crash of the target may take back
 	lost      error                 // why nothing can be written any more until the sink is opened again
 }
 
@@ -74,8 +75,26 @@ func interrupted(ctx context.Context, err error) error {
 // Position implements connector.Sink.
 func (s *sink) Position() connector.Position { return maps.Clone(s.positions.current) }
 
-// Flush implements connector.Sink: Write has made everything durable.
-func (s *sink) Flush(ctx context.Context) error { return interrupted(ctx, s.lost) }
+// Flush implements connector.Sink. What a session commits becomes durable in the order of its commits, so one that waits for
+// the target's disk, and for its standbys if the target is set up so, covers all before it.
+func (s *sink) Flush(ctx context.Context) error {
+	if err := interrupted(ctx, s.lost); err != nil || !s.unsynced {
+		return err
+	}
+	err := s.positions.sync(ctx)
+	if errors.Is(err, connector.ErrFenced) {
+		s.lost = err
+	}
+	if s.conn.IsClosed() && s.lost == nil {
+		s.lost = s.whyLost(ctx, err)
+		err = s.lost
+	}
+	if err != nil {
+		return interrupted(ctx, classify(err))
+	}
+	s.unsynced = false
+	return nil
+}
 
 // Close implements connector.Sink.
 func (s *sink) Close() error {
@@ -161,8 +180,9 @@ func (s *sink) write(ctx context.Context, b connector.Batch, single bool) error 
 	return s.commit(ctx, b.Next)
 }
 
-// beginning starts a transaction. It is sent along with the transaction's first statement, to save a round trip.
-const beginning = "begin isolation level read committed read write"
+// beginning starts a transaction. It is sent along with the transaction's first statement, to save a round trip. The COMMIT does
+// not wait for the disk: rows and position become durable together or not at all, and Flush waits.
+const beginning = "begin isolation level read committed read write; set local synchronous_commit = off"
 
 func (s *sink) begin() { s.begun, s.filled = false, map[*shape]bool{} }
 
@@ -207,6 +227,7 @@ func (s *sink) commit(ctx context.Context, next connector.Position) error {
 		return fmt.Errorf("commit: the target answered %s", tag)
 	}
 	s.positions.moved(next)
+	s.unsynced = true
 	return nil
 }
 
