@@ -16,7 +16,7 @@ import (
 type Overviews interface {
 	Overviews(ctx context.Context, q control.OverviewQuery) (control.Overviews, error)
 	Overview(ctx context.Context, name string) (control.Overview, error)
-	CreateLabelled(ctx context.Context, c control.NewConnector) (control.Overview, error)
+	CreateLabelled(ctx context.Context, c control.Create, dryRun bool) (control.Overview, error)
 	DeleteWith(ctx context.Context, name string, d control.Deletion, pre control.Precondition, author string) error
 	Labels(ctx context.Context, name string) (map[string]string, error)
 	PutLabels(ctx context.Context, name string, labels map[string]string, author string) (map[string]string, error)
@@ -93,8 +93,8 @@ func (h *handlers) createV1(ctx context.Context, in *struct {
 	if name == "" {
 		name = in.Body.Config["name"]
 	}
-	made, err := h.service.CreateLabelled(ctx, control.NewConnector{Name: name, Config: in.Body.Config, Labels: in.Body.Labels,
-		InitialState: in.Body.InitialState, Author: by(ctx), DryRun: in.DryRun.DryRun})
+	made, err := h.service.CreateLabelled(ctx, control.Create{Name: name, Config: in.Body.Config, Labels: in.Body.Labels,
+		InitialState: in.Body.InitialState, Author: by(ctx)}, in.DryRun.DryRun)
 	if err != nil {
 		return nil, err
 	}

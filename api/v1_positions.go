@@ -19,9 +19,9 @@ type Positions interface {
 	UndoPositions(ctx context.Context, name string, version int64, pre control.Precondition, author string) (control.Positions, error)
 }
 
-// OffsetEdits is the body of PATCH /v1/connectors/{name}/offsets.
-type OffsetEdits struct {
-	Offsets []control.PartitionOffset `json:"offsets" nullable:"false" minItems:"1" doc:"The partitions to change; an offset that is null removes its partition. Others stay."`
+// PositionEdits is the body of PATCH /v1/connectors/{name}/offsets.
+type PositionEdits struct {
+	Offsets []control.PartitionOffset `json:"offsets" nullable:"false" doc:"The partitions to change, as GET shows them; one whose offset is null begins afresh. Others stay."`
 }
 
 // Undo is the body of POST /v1/connectors/{name}/offsets/undo.
@@ -30,13 +30,12 @@ type Undo struct {
 }
 
 type positionsOutput struct {
-	Status int
-	ETag   string `header:"ETag" doc:"The position's generation: raised by edits, not by progress."`
-	Body   *control.Positions
+	ETag string `header:"ETag" doc:"The position's generation: raised by edits, not by progress."`
+	Body control.Positions
 }
 
 func positionsAnswer(p control.Positions, err error) (*positionsOutput, error) {
-	return &positionsOutput{Status: http.StatusOK, ETag: etag(p.Generation), Body: &p}, err
+	return &positionsOutput{ETag: etag(p.Generation), Body: p}, err
 }
 
 func (h *handlers) registerPositions(a huma.API) {
@@ -53,7 +52,7 @@ func (h *handlers) registerPositions(a huma.API) {
 		func(ctx context.Context, in *struct {
 			Named
 			IfMatch
-			Body OffsetEdits
+			Body PositionEdits
 		}) (*positionsOutput, error) {
 			pre, err := precondition(in.IfMatch.IfMatch, "")
 			if err != nil {
@@ -74,7 +73,7 @@ func (h *handlers) registerPositions(a huma.API) {
 			return positionsAnswer(h.service.ResetPositions(ctx, in.Name, pre, by(ctx)))
 		})
 	v1(h, a, huma.Operation{OperationID: "v1-offsets-history", Metadata: access.Needs(access.Viewer), Method: http.MethodGet, Path: "/v1/connectors/{name}/offsets/history", Tags: group,
-		Summary: "Older positions, newest first", Description: "Those before each edit, and some checkpoints, the older the fewer.", Errors: []int{http.StatusNotFound}},
+		Summary: "Older positions, newest first", Description: "What each edit found and made, and checkpoints of tasks, the older the fewer. Each item shows what it changed; going back to it restores everything as it was.", Errors: []int{http.StatusNotFound}},
 		func(ctx context.Context, in *struct {
 			Named
 			Limit int `query:"limit" minimum:"1" maximum:"1000" default:"20" doc:"At most so many items."`

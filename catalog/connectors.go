@@ -30,6 +30,7 @@ type Connector struct {
 	Desired            State
 	Revision           int64             // of the config, from 1
 	Config             map[string]string // as the user gave it
+	Labels             map[string]string // for selectors and access
 	Generation         int64             // of the plan; 0 = never planned
 	PlannedRevision    int64             // the config revision that the plan was made from
 	PositionGeneration int64             // raised by each edit of the position by an operator
@@ -46,6 +47,7 @@ type NewConnector struct {
 	Class   string
 	Kind    string
 	Config  map[string]string
+	Labels  map[string]string
 	Desired State
 	Author  string
 }
@@ -53,7 +55,7 @@ type NewConnector struct {
 const (
 	selectConnector = `
 		select c.uid, c.name, c.class, c.kind, c.desired, c.revision, r.config, c.generation, c.planned_revision,
-		       c.position_generation, c.restart_seq, c.emptied, c.author, c.created_at as created, c.updated_at as updated
+		       c.position_generation, c.restart_seq, c.emptied, c.labels, c.author, c.created_at as created, c.updated_at as updated
 		from gantry.connectors c join gantry.revisions r on r.uid = c.uid and r.number = c.revision`
 	byUID  = " where c.uid = @key"
 	byName = " where c.name = @key"
@@ -115,8 +117,8 @@ func (c *Catalog) CreateConnector(ctx context.Context, n NewConnector) (Connecto
 	var uid int64
 	err := c.pool.QueryRow(ctx, `
 		with made as (
-			insert into gantry.connectors (name, class, kind, desired, author)
-			values (@name, @class::text, @kind, @desired::text, @author::text)
+			insert into gantry.connectors (name, class, kind, desired, labels, author)
+			values (@name, @class::text, @kind::text, @desired::text, @labels, @author::text)
 			on conflict (name) do nothing
 			returning uid, name),
 		revised as (
@@ -128,7 +130,7 @@ func (c *Catalog) CreateConnector(ctx context.Context, n NewConnector) (Connecto
 		select uid from made`,
 		pgx.StrictNamedArgs{
 			"name": n.Name, "class": n.Class, "kind": n.Kind, "desired": n.Desired, "author": n.Author,
-			"config": configDocument(n.Config), "event": EventCreated,
+			"config": configDocument(n.Config), "labels": configDocument(n.Labels), "event": EventCreated,
 		}).Scan(&uid)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = ErrExists

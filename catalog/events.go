@@ -70,12 +70,14 @@ func (c *Catalog) Events(ctx context.Context, uid int64, limit int) ([]Event, er
 	return events, nil
 }
 
-// Prune removes events, and epochs that have ended, that are older than keep by the database's clock.
+// Prune removes events, and epochs that have ended, that are older than keep by the database's clock, and what else has
+// expired.
 func (c *Catalog) Prune(ctx context.Context, keep time.Duration) error {
 	args := pgx.StrictNamedArgs{"keep": keep}
 	b := &pgx.Batch{}
 	b.Queue("delete from gantry.events where at < clock_timestamp() - @keep::interval", args)
 	b.Queue("delete from gantry.epochs where ended_at < clock_timestamp() - @keep::interval", args)
+	pruneRequests(b)
 	if err := c.pool.SendBatch(ctx, b).Close(); err != nil {
 		return fmt.Errorf("prune the history: %w", err)
 	}

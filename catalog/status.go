@@ -36,7 +36,13 @@ type TaskStatus struct {
 	LastRecordAt  *time.Time
 	NextRetryAt   *time.Time
 	Retries       int64
-	UpdatedAt     time.Time // set by the catalog
+	Filtered      int64      // records that a transform has dropped
+	Bad           int64      // records that were given up, those of DeadLetters included
+	DeadLetters   int64      // records that were sent to the dead-letter topic
+	Retrying      string     // what is being tried again, and why; empty if nothing is
+	RetryingSince *time.Time // nil if nothing is
+	UpdatedAt     time.Time  // set by the catalog
+	Silent        bool       // set by the catalog: it has said nothing for 10 s
 
 	// What all owners together have committed; set by the catalog.
 	CommittedRecords, CommittedBytes int64
@@ -58,12 +64,14 @@ func (c *Catalog) ReportStatus(ctx context.Context, all []TaskStatus) error {
 	}
 	_, err := c.pool.Exec(ctx, `
 		insert into gantry.task_status as old (uid, task, state, worker, epoch, trace, records, bytes, lag_records, lag_bytes,
-			rate_per_second, last_record_at, next_retry_at, retries)
+			rate_per_second, last_record_at, next_retry_at, retries, filtered, bad, dead_letters, retrying, retrying_since)
 		select distinct on (n.uid, n.task) n.*
 		from unnest(@uid::bigint[], @task::integer[], @state::text[], @worker::text[], @epoch::bigint[], @trace::text[],
 			@records::bigint[], @bytes::bigint[], @lag_records::bigint[], @lag_bytes::bigint[], @rate::double precision[],
-			@last::timestamptz[], @next::timestamptz[], @retries::bigint[])
-			as n(uid, task, state, worker, epoch, trace, records, bytes, lag_records, lag_bytes, rate, last, next, retries)
+			@last::timestamptz[], @next::timestamptz[], @retries::bigint[], @filtered::bigint[], @bad::bigint[],
+			@dead_letters::bigint[], @retrying::text[], @retrying_since::timestamptz[])
+			as n(uid, task, state, worker, epoch, trace, records, bytes, lag_records, lag_bytes, rate, last, next, retries,
+			     filtered, bad, dead_letters, retrying, retrying_since)
 		join gantry.connectors using (uid)
 		order by n.uid, n.task, n.epoch desc
 		on conflict (uid, task) do update
@@ -71,6 +79,8 @@ func (c *Catalog) ReportStatus(ctx context.Context, all []TaskStatus) error {
 		    records = excluded.records, bytes = excluded.bytes, lag_records = excluded.lag_records,
 		    lag_bytes = excluded.lag_bytes, rate_per_second = excluded.rate_per_second,
 		    last_record_at = excluded.last_record_at, next_retry_at = excluded.next_retry_at, retries = excluded.retries,
+		    filtered = excluded.filtered, bad = excluded.bad, dead_letters = excluded.dead_letters,
+		    retrying = excluded.retrying, retrying_since = excluded.retrying_since,
 		    updated_at = clock_timestamp()
 		where old.epoch <= excluded.epoch`, statusArrays(all))
 	if err != nil {
@@ -95,6 +105,12 @@ func statusArrays(all []TaskStatus) pgx.StrictNamedArgs {
 		"last":        column(all, func(s TaskStatus) *time.Time { return s.LastRecordAt }),
 		"next":        column(all, func(s TaskStatus) *time.Time { return s.NextRetryAt }),
 		"retries":     column(all, func(s TaskStatus) int64 { return s.Retries }),
+
+		"filtered":       column(all, func(s TaskStatus) int64 { return s.Filtered }),
+		"bad":            column(all, func(s TaskStatus) int64 { return s.Bad }),
+		"dead_letters":   column(all, func(s TaskStatus) int64 { return s.DeadLetters }),
+		"retrying":       column(all, func(s TaskStatus) string { return storable(s.Retrying) }),
+		"retrying_since": column(all, func(s TaskStatus) *time.Time { return s.RetryingSince }),
 	}
 }
 
@@ -115,7 +131,7 @@ func storable(text string) string {
 // TaskStatuses reads what a connector's tasks said last, by task number.
 func (c *Catalog) TaskStatuses(ctx context.Context, uid int64) ([]TaskStatus, error) {
 	rows, err := c.pool.Query(ctx, `
-		select s.*, coalesce(t.records, 0) as committed_records, coalesce(t.bytes, 0) as committed_bytes
+		select s.uid, s.task, `+statusColumns+`
 		from gantry.task_status s left join gantry.tasks t using (uid, task) where s.uid = @uid order by s.task`,
 		pgx.StrictNamedArgs{"uid": uid})
 	if err != nil {

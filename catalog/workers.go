@@ -23,21 +23,30 @@ type Worker struct {
 	Capacity int // tasks it can run
 	Running  int // tasks it runs
 	Draining bool
+	Version  string    // of Gantry
 	Since    time.Time // set by the catalog: when it came
 	Seen     time.Time // set by the catalog: its last sign of life
+
+	// What operators want of it; see Cordon and Rebalance.
+	Cordoned     bool  // it is to hand over its tasks
+	RebalanceSeq int64 // raised when it is to look at its share at once
 }
+
+const workerColumns = `id, host, "group", capacity, running, draining, version, first_seen_at as since, seen_at as seen,
+	cordoned, rebalance_seq`
 
 // UpsertWorker is a worker's sign of life, due at least every second.
 func (c *Catalog) UpsertWorker(ctx context.Context, w Worker) error {
 	b := &pgx.Batch{}
 	b.Queue(`
-		insert into gantry.workers (id, host, "group", capacity, running, draining)
-		values (@id, @host, @group, @capacity, @running, @draining)
+		insert into gantry.workers (id, host, "group", capacity, running, draining, version)
+		values (@id, @host, @group, @capacity, @running, @draining, @version)
 		on conflict (id) do update
 		set host = excluded.host, "group" = excluded."group", capacity = excluded.capacity, running = excluded.running,
-		    draining = excluded.draining, seen_at = clock_timestamp()`,
+		    draining = excluded.draining, version = excluded.version, seen_at = clock_timestamp()`,
 		pgx.StrictNamedArgs{
 			"id": w.ID, "host": w.Host, "group": w.Group, "capacity": w.Capacity, "running": w.Running, "draining": w.Draining,
+			"version": w.Version,
 		})
 	b.Queue("delete from gantry.workers where seen_at < clock_timestamp() - @forgotten::interval and id <> @id",
 		pgx.StrictNamedArgs{"forgotten": workerForgotten, "id": w.ID})
@@ -50,7 +59,7 @@ func (c *Catalog) UpsertWorker(ctx context.Context, w Worker) error {
 // Workers reads the workers that are alive, by id: seen in the last 3 s by the database's clock.
 func (c *Catalog) Workers(ctx context.Context) ([]Worker, error) {
 	rows, err := c.pool.Query(ctx, `
-		select id, host, "group", capacity, running, draining, first_seen_at as since, seen_at as seen
+		select `+workerColumns+`
 		from gantry.workers where seen_at > clock_timestamp() - @silence::interval order by id`,
 		pgx.StrictNamedArgs{"silence": workerSilence})
 	if err != nil {

@@ -1,5 +1,14 @@
 package control
 
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/gantry-connect/gantry/catalog"
+)
+
 // Verb is what a bulk operation does to each connector.
 type Verb string
 
@@ -23,7 +32,6 @@ type Bulk struct {
 	All      bool // needed where neither a selector nor names are given
 	DryRun   bool
 	Author   string
-	Allowed  func(name string, labels map[string]string) bool // nil: everything
 }
 
 // BulkItem is what became of one connector.
@@ -41,4 +49,96 @@ type BulkResult struct {
 	Matched int        `json:"matched" example:"1"`
 	Failed  int        `json:"failed"`
 	Items   []BulkItem `json:"items" nullable:"false" doc:"By name."`
+}
+
+// The outcomes of BulkItem.
+const (
+	outcomeAccepted  = "accepted"
+	outcomeUnchanged = "unchanged"
+	outcomeWould     = "would change"
+	outcomeFailed    = "failed"
+)
+
+// Bulk does one verb to every connector that the caller may see, that the selector matches and, where names are given, that
+// is named. A name that there is no connector for is an item that failed.
+func (s *Service) Bulk(ctx context.Context, b Bulk) (BulkResult, error) {
+	sel, err := parseSelector(b.Selector)
+	if err != nil {
+		return BulkResult{}, err
+	}
+	if sel.IsEmpty() && len(b.Names) == 0 && !b.All {
+		return BulkResult{}, &RequestError{"nothing says which connectors: give a selector, names, or all=true for every one"}
+	}
+	all, err := s.connectors.Connectors(ctx)
+	if err != nil {
+		return BulkResult{}, translate(err, "")
+	}
+	result := BulkResult{Verb: b.Verb, DryRun: b.DryRun, Items: []BulkItem{}}
+	missing := map[string]bool{}
+	for _, name := range b.Names {
+		missing[name] = true
+	}
+	for _, c := range all {
+		if c.Desired == catalog.StateDeleted || !sees(ctx, c) || (len(b.Names) > 0 && !missing[c.Name]) {
+			continue
+		}
+		delete(missing, c.Name)
+		if sel.Matches(c.Labels) {
+			result.add(s.bulkOne(ctx, c, b))
+		}
+	}
+	for name := range missing {
+		result.add(failedItem(name, &NotFoundError{"Connector " + name + " not found"}))
+	}
+	slices.SortFunc(result.Items, func(a, b BulkItem) int { return cmp.Compare(a.Name, b.Name) })
+	return result, nil
+}
+
+func (r *BulkResult) add(item BulkItem) {
+	r.Items = append(r.Items, item)
+	r.Matched++
+	if item.Outcome == outcomeFailed {
+		r.Failed++
+	}
+}
+
+// wants is the state that a verb sets; restart sets none.
+var wants = map[Verb]catalog.State{VerbPause: catalog.StatePaused, VerbResume: catalog.StateRunning, VerbStop: catalog.StateStopped,
+	VerbDelete: catalog.StateDeleted}
+
+func (s *Service) bulkOne(ctx context.Context, c catalog.Connector, b Bulk) BulkItem {
+	switch {
+	case wants[b.Verb] == c.Desired:
+		return BulkItem{Name: c.Name, Outcome: outcomeUnchanged}
+	case b.DryRun:
+		return BulkItem{Name: c.Name, Outcome: outcomeWould}
+	}
+	var err error
+	switch b.Verb {
+	case VerbRestart:
+		_, err = s.Restart(ctx, c.Name, Restart{IncludeTasks: true}, b.Author)
+	case VerbDelete:
+		err = s.DeleteWith(ctx, c.Name, Deletion{Positions: true}, Precondition{}, b.Author)
+	default:
+		err = s.want(ctx, c.Name, wants[b.Verb], b.Author)
+	}
+	if err != nil {
+		return failedItem(c.Name, err)
+	}
+	return BulkItem{Name: c.Name, Outcome: outcomeAccepted}
+}
+
+func failedItem(name string, err error) BulkItem {
+	item := BulkItem{Name: name, Outcome: outcomeFailed, Code: "internal", Detail: err.Error()}
+	var notFound *NotFoundError
+	var conflict *ConflictError
+	switch {
+	case errors.As(err, &notFound):
+		item.Code = "not-found"
+	case errors.As(err, &conflict):
+		item.Code = "conflict"
+	case errors.Is(err, ErrUnavailable):
+		item.Code, item.Detail = "unavailable", ErrUnavailable.Error()
+	}
+	return item
 }

@@ -44,25 +44,18 @@ func offsetsOf(c catalog.Connector, positions map[string]string) ([]PartitionOff
 	out := make([]PartitionOffset, 0, len(partitions))
 	for _, p := range partitions {
 		var po PartitionOffset
-		if err := decodeNumbers(p, &po.Partition); err != nil {
+		if err := json.Unmarshal([]byte(p), &po.Partition); err != nil {
 			return nil, fmt.Errorf("partition %s of %s: %w", p, c.Name, err)
 		}
-		if err := decodeNumbers(positions[p], &po.Offset); err != nil {
+		if err := json.Unmarshal([]byte(positions[p]), &po.Offset); err != nil {
 			return nil, fmt.Errorf("offset of %s of %s: %w", p, c.Name, err)
 		}
 		if offset, ok := po.Offset[keyOffset]; ok && c.Kind == string(connector.KindSink) {
-			po.Offset = map[string]any{keyOffset: offset} // what else is there concerns nobody but the task
+			po.Offset = Document{keyOffset: offset} // what else is there concerns nobody but the task
 		}
 		out = append(out, po)
 	}
 	return out, nil
-}
-
-// decodeNumbers keeps whole numbers above 2^53 as they are.
-func decodeNumbers(text string, into *map[string]any) error {
-	d := json.NewDecoder(strings.NewReader(text))
-	d.UseNumber()
-	return d.Decode(into)
 }
 
 // AlterOffsets sets how far partitions have been copied; one whose Offset is nil begins afresh. Partitions that are not
@@ -79,7 +72,7 @@ func (s *Service) AlterOffsets(ctx context.Context, name string, offsets []Parti
 	if err != nil {
 		return err
 	}
-	return s.editPositions(ctx, c, false, edits, author)
+	return s.editPositions(ctx, c, 0, false, edits, author)
 }
 
 // ResetOffsets makes every partition begin afresh. The connector has to be stopped; see AlterOffsets.
@@ -88,7 +81,7 @@ func (s *Service) ResetOffsets(ctx context.Context, name, author string) error {
 	if err != nil {
 		return err
 	}
-	return s.editPositions(ctx, c, true, nil, author)
+	return s.editPositions(ctx, c, 0, true, nil, author)
 }
 
 func (s *Service) findStopped(ctx context.Context, name string) (catalog.Connector, error) {
@@ -104,15 +97,26 @@ func notStopped(name string) error {
 		"This can be done for the specified connector by issuing a 'PUT' request to the '/connectors/%s/stop' endpoint", name)
 }
 
-// editPositions waits until the tasks that a stopped connector had have ended.
-func (s *Service) editPositions(ctx context.Context, c catalog.Connector, reset bool, edits []catalog.PositionEdit, author string) error {
+// editPositions edits the position; expected is the generation that it must have, 0 any.
+func (s *Service) editPositions(ctx context.Context, c catalog.Connector, expected int64, reset bool, edits []catalog.PositionEdit, author string) error {
+	return s.whenSettled(ctx, c, func() error {
+		_, err := s.connectors.EditPositions(ctx, c.UID, expected, reset, edits, author)
+		return err
+	})
+}
+
+// whenSettled makes an edit once the tasks that a stopped connector had have ended.
+func (s *Service) whenSettled(ctx context.Context, c catalog.Connector, edit func() error) error {
 	patience := time.NewTimer(settlePatience)
 	defer patience.Stop()
 	look := time.NewTicker(settleLook)
 	defer look.Stop()
 	for {
-		_, err := s.connectors.EditPositions(ctx, c.UID, reset, edits, author)
-		if !errors.Is(err, catalog.ErrNotSettled) {
+		err := edit()
+		switch {
+		case errors.Is(err, catalog.ErrChanged):
+			return &ChangedError{fmt.Sprintf("The position of connector %s has been edited meanwhile", c.Name)}
+		case !errors.Is(err, catalog.ErrNotSettled):
 			return translate(err, c.Name)
 		}
 		if now, ferr := s.find(ctx, c.Name); ferr != nil {

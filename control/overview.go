@@ -1,9 +1,14 @@
 package control
 
 import (
+	"context"
+	"fmt"
+	"slices"
 	"time"
 
+	"github.com/gantry-connect/gantry/catalog"
 	"github.com/gantry-connect/gantry/connector"
+	"github.com/gantry-connect/gantry/pipeline"
 )
 
 // Health says in one word how a connector or a task gets on, beyond what its state tells.
@@ -76,16 +81,6 @@ type Overviews struct {
 	Next  string     `json:"next,omitempty" doc:"The cursor of the next page; absent on the last."`
 }
 
-// NewConnector asks for a new connector.
-type NewConnector struct {
-	Name         string
-	Config       map[string]string
-	Labels       map[string]string
-	InitialState string // RUNNING, PAUSED or STOPPED in any case; empty is RUNNING
-	Author       string
-	DryRun       bool // only check
-}
-
 // Precondition is what a change expects to find. The zero value expects nothing.
 type Precondition struct {
 	Match  []int64 // one of these versions; nil: any
@@ -97,4 +92,185 @@ type Precondition struct {
 type Deletion struct {
 	Topics    bool // also the topics that a source wrote to
 	Positions bool // also the positions: a connector that is later created under the name starts afresh
+}
+
+// Views is where connectors are read together with how they get on.
+type Views interface {
+	Views(ctx context.Context, after string, limit int) ([]catalog.View, error)
+	View(ctx context.Context, name string) (catalog.View, error)
+	PutLabels(ctx context.Context, name string, labels map[string]string, author string) (catalog.Connector, error)
+	Delete(ctx context.Context, name string, d catalog.Deletion, author string) error
+}
+
+// viewsAtOnce is how many connectors are read in one go while a page is being filled.
+const viewsAtOnce = 500
+
+// Overviews is a page of the connectors that q asks for and that the caller may see.
+func (s *Service) Overviews(ctx context.Context, q OverviewQuery) (Overviews, error) {
+	sel, err := parseSelector(q.Selector)
+	if err != nil {
+		return Overviews{}, err
+	}
+	out := Overviews{Items: []Overview{}}
+	for after := q.Cursor; ; {
+		views, err := s.connectors.Views(ctx, after, viewsAtOnce)
+		if err != nil {
+			return Overviews{}, translate(err, "")
+		}
+		for _, v := range views {
+			after = v.Name
+			if !sees(ctx, v.Connector) || !sel.Matches(v.Labels) || (q.Kind != "" && q.Kind != connector.Kind(v.Kind)) {
+				continue
+			}
+			o := s.overview(v)
+			if len(q.States) > 0 && !slices.Contains(q.States, o.State) {
+				continue
+			}
+			if len(out.Items) == q.Limit {
+				out.Next = out.Items[q.Limit-1].Name
+				return out, nil
+			}
+			out.Items = append(out.Items, o)
+		}
+		if len(views) < viewsAtOnce {
+			return out, nil
+		}
+	}
+}
+
+// Overview is one connector at a glance.
+func (s *Service) Overview(ctx context.Context, name string) (Overview, error) {
+	v, err := s.connectors.View(ctx, name)
+	if err != nil {
+		return Overview{}, translate(err, name)
+	}
+	return s.overview(v), nil
+}
+
+func (s *Service) overview(v catalog.View) Overview {
+	o := Overview{Name: v.Name, Kind: connector.Kind(v.Kind), Class: v.Class, Desired: string(v.Desired), Labels: v.Labels,
+		State: connectorState(v.Desired, v.Status), Records: v.Records, Bytes: v.Bytes, Revision: v.Revision,
+		CreatedAt: v.Created, UpdatedAt: v.Updated}
+	if o.Labels == nil {
+		o.Labels = map[string]string{}
+	}
+	if plugin, err := s.plugins.Find(v.Class); err == nil {
+		config, _, err := pipeline.ResolveAliases(v.Config)
+		if err != nil {
+			config = v.Config
+		}
+		o.Version, o.Guarantee = plugin.Version, plugin.Guarantee(config)
+	}
+	tasks := v.Tasks
+	if v.Emptied || v.Desired == catalog.StateStopped {
+		tasks = nil // a stopped connector has none
+	}
+	o.addTasks(tasks, v.Desired)
+	o.judge(v)
+	return o
+}
+
+// addTasks sums the tasks up. What one of them does not know of its lag is not known of the whole.
+func (o *Overview) addTasks(tasks []catalog.TaskStatus, desired catalog.State) {
+	for _, row := range tasks {
+		t := taskStatus(row.Task, desired, row, "")
+		o.Tasks.add(t.State)
+		o.Rate += row.RatePerSecond
+		o.LagRecords, o.LagBytes = addKnown(o.LagRecords, row.LagRecords), addKnown(o.LagBytes, row.LagBytes)
+		if lag := lagSeconds(row); lag < 0 || o.LagSeconds < 0 {
+			o.LagSeconds = -1
+		} else {
+			o.LagSeconds = max(o.LagSeconds, lag)
+		}
+		if row.LastRecordAt != nil && (o.LastRecordAt == nil || row.LastRecordAt.After(*o.LastRecordAt)) {
+			o.LastRecordAt = row.LastRecordAt
+		}
+		health, reason := taskHealth(t.State, row)
+		if o.Health == "" || rank(health) < rank(o.Health) {
+			o.Health, o.Reason = health, reason
+			if reason != "" {
+				o.Reason = fmt.Sprintf("task %d: %s", row.Task, reason)
+			}
+		}
+	}
+	if len(tasks) == 0 {
+		o.LagRecords, o.LagBytes, o.LagSeconds = -1, -1, -1
+	}
+}
+
+// judge takes what is known of the connector itself into account.
+func (o *Overview) judge(v catalog.View) {
+	switch {
+	case o.State == Failed:
+		o.Health, o.Reason = HealthFailed, v.Status.Trace
+	case o.Health == HealthFailed:
+	case o.State == Paused:
+		o.Health, o.Reason = HealthPaused, ""
+	case o.State == Stopped:
+		o.Health, o.Reason = HealthStopped, ""
+	case o.Health == "":
+		o.Health, o.Reason = HealthUnassigned, v.Status.Trace
+		if o.Reason == "" {
+			o.Reason = "its tasks are not planned yet"
+		}
+	case o.State == Restarting:
+		o.Health = HealthRestarting
+	}
+}
+
+func (c *TaskCounts) add(state State) {
+	c.Total++
+	switch state {
+	case Running:
+		c.Running++
+	case Paused:
+		c.Paused++
+	case Failed:
+		c.Failed++
+	case Restarting:
+		c.Restarting++
+	default:
+		c.Unassigned++
+	}
+}
+
+func addKnown(sum, n int64) int64 {
+	if sum < 0 || n < 0 {
+		return -1
+	}
+	return sum + n
+}
+
+// DeleteWith ends a connector, with a say in what goes along.
+func (s *Service) DeleteWith(ctx context.Context, name string, d Deletion, pre Precondition, author string) error {
+	c, err := s.find(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err := pre.check(name, c.Revision, true); err != nil {
+		return err
+	}
+	expected := int64(0)
+	if len(pre.Match) > 0 {
+		expected = c.Revision
+	}
+	err = s.connectors.Delete(ctx, name, catalog.Deletion{KeepPositions: !d.Positions, DropTopics: d.Topics, Expected: expected}, author)
+	if err != nil {
+		return translate(err, name)
+	}
+	s.tell(ctx, name)
+	return nil
+}
+
+// check compares the version in force with what the caller expects; exists tells whether there is one.
+func (p Precondition) check(name string, version int64, exists bool) error {
+	switch {
+	case p.Absent && exists:
+		return &ChangedError{fmt.Sprintf("Connector %s exists already", name)}
+	case (p.Exists || len(p.Match) > 0) && !exists:
+		return &ChangedError{fmt.Sprintf("Connector %s does not exist", name)}
+	case len(p.Match) > 0 && !p.Exists && !slices.Contains(p.Match, version):
+		return &ChangedError{fmt.Sprintf("Connector %s has been changed: version %d is in force, and another was expected", name, version)}
+	}
+	return nil
 }

@@ -19,7 +19,7 @@ type Connectors interface {
 	CreateConnector(ctx context.Context, c catalog.NewConnector) (catalog.Connector, error)
 	PutConfig(ctx context.Context, name, class, kind string, config map[string]string, author string) (catalog.Connector, error)
 	ChangeConfig(ctx context.Context, name, author string, next func(now catalog.Connector) (catalog.NextConfig, error)) (catalog.Connector, error)
-	EditPositions(ctx context.Context, uid int64, reset bool, edits []catalog.PositionEdit, author string) (generation int64, err error)
+	EditPositions(ctx context.Context, uid, expected int64, reset bool, edits []catalog.PositionEdit, author string) (generation int64, err error)
 	Connector(ctx context.Context, name string) (catalog.Connector, error)
 	Connectors(ctx context.Context) ([]catalog.Connector, error)
 	SetDesired(ctx context.Context, name string, desired catalog.State, author string) (catalog.Connector, error)
@@ -27,6 +27,9 @@ type Connectors interface {
 	DeleteConnector(ctx context.Context, name, author string) error
 	Topics
 	LogLevels
+	Views
+	Timeline
+	Fleet
 }
 
 // Progress is where plans, statuses and positions are read.
@@ -100,32 +103,52 @@ func (s *Service) Health(ctx context.Context) error { return s.progress.Ping(ctx
 
 // Create makes a new connector.
 func (s *Service) Create(ctx context.Context, c Create) (Info, error) {
+	made, err := s.create(ctx, c)
+	if err != nil {
+		return Info{}, err
+	}
+	return s.info(ctx, made)
+}
+
+func (s *Service) create(ctx context.Context, c Create) (catalog.Connector, error) {
+	wanted, err := s.prepare(ctx, c)
+	if err != nil {
+		return catalog.Connector{}, err
+	}
+	made, err := s.createFree(ctx, wanted)
+	if err != nil {
+		return catalog.Connector{}, translate(err, wanted.Name)
+	}
+	s.tell(ctx, wanted.Name)
+	return made, nil
+}
+
+// prepare checks everything about a new connector but whether its name is free.
+func (s *Service) prepare(ctx context.Context, c Create) (catalog.NewConnector, error) {
 	name := strings.TrimSpace(c.Name)
 	if given, ok := c.Config["name"]; ok && name != "" && given != name {
-		return Info{}, nameMismatch(given, name)
+		return catalog.NewConnector{}, nameMismatch(given, name)
 	}
 	if err := checkName(name); err != nil {
-		return Info{}, err
+		return catalog.NewConnector{}, err
 	}
-	if err := mayCreate(ctx, name, nil); err != nil {
-		return Info{}, err
+	if err := checkLabels(c.Labels); err != nil {
+		return catalog.NewConnector{}, err
+	}
+	if err := mayCreate(ctx, name, c.Labels); err != nil {
+		return catalog.NewConnector{}, err
 	}
 	desired, err := desiredState(c.InitialState)
 	if err != nil {
-		return Info{}, err
+		return catalog.NewConnector{}, err
 	}
 	config := withName(c.Config, name)
 	plugin, err := s.check(config)
 	if err != nil {
-		return Info{}, err
+		return catalog.NewConnector{}, err
 	}
-	made, err := s.createFree(ctx, catalog.NewConnector{Name: name, Class: plugin.Class,
-		Kind: string(plugin.Kind), Config: config, Desired: desired, Author: c.Author})
-	if err != nil {
-		return Info{}, translate(err, name)
-	}
-	s.tell(ctx, name)
-	return s.info(ctx, made)
+	return catalog.NewConnector{Name: name, Class: plugin.Class, Kind: string(plugin.Kind), Config: config, Labels: c.Labels,
+		Desired: desired, Author: c.Author}, nil
 }
 
 // PutConfig replaces a connector's config, or creates the connector, which created then tells.

@@ -1,6 +1,9 @@
 package control
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/gantry-connect/gantry/connector"
@@ -65,6 +68,7 @@ type TaskInfo struct {
 type Create struct {
 	Name         string
 	Config       map[string]string
+	Labels       map[string]string
 	InitialState string // RUNNING, PAUSED or STOPPED in any case; empty is RUNNING
 	Author       string
 }
@@ -75,17 +79,32 @@ type Restart struct {
 	OnlyFailed   bool
 }
 
-// PartitionOffset is how far one partition has been copied.
-type PartitionOffset struct {
-	Partition map[string]any `json:"partition"`
-	Offset    map[string]any `json:"offset"`
+// Document is a JSON object whose numbers keep all their digits, as json.Number.
+type Document map[string]any
+
+// UnmarshalJSON takes an object or null.
+func (d *Document) UnmarshalJSON(data []byte) error {
+	var doc map[string]any
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber()
+	if err := decoder.Decode(&doc); err != nil {
+		return fmt.Errorf("must be a JSON object: %w", err)
+	}
+	*d = doc
+	return nil
 }
 
-// PluginInfo describes a connector class.
+// PartitionOffset is how far one partition has been copied.
+type PartitionOffset struct {
+	Partition Document `json:"partition"`
+	Offset    Document `json:"offset" nullable:"true" doc:"null, in a change: begin afresh."`
+}
+
+// PluginInfo describes a plugin: a connector class, or what connectors can be combined with.
 type PluginInfo struct {
-	Class   string         `json:"class" example:"FileSource"`
-	Type    connector.Kind `json:"type" enum:"source,sink"`
-	Version string         `json:"version,omitempty"`
+	Class   string `json:"class" example:"FileSource"`
+	Type    string `json:"type" enum:"source,sink,converter,header_converter,transformation,predicate"`
+	Version string `json:"version,omitempty"`
 }
 
 // KeyInfo describes one config key, in Kafka Connect's terms.
@@ -113,15 +132,15 @@ type KeyValue struct {
 	Visible           bool     `json:"visible"`
 }
 
-// KeyResult is a config key with its value.
+// KeyResult is a config key with its value. Definition is nil for a key that nothing defines and that has errors.
 type KeyResult struct {
-	Definition KeyInfo  `json:"definition"`
+	Definition *KeyInfo `json:"definition"`
 	Value      KeyValue `json:"value"`
 }
 
 // Validation is what is right and wrong with a config.
 type Validation struct {
-	Name       string      `json:"name" doc:"The connector class."`
+	Name       string      `json:"name" doc:"The connector class as given."`
 	ErrorCount int         `json:"error_count"`
 	Groups     []string    `json:"groups" nullable:"false"`
 	Configs    []KeyResult `json:"configs" nullable:"false"`

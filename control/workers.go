@@ -1,6 +1,13 @@
 package control
 
-import "time"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gantry-connect/gantry/catalog"
+)
 
 // WorkerTask is a task that a worker has.
 type WorkerTask struct {
@@ -37,4 +44,96 @@ type Workers struct {
 type Rebalance struct {
 	Workers int `json:"workers" example:"3" doc:"How many workers were asked to compare their share."`
 	Tasks   int `json:"tasks" example:"12" doc:"How many tasks they share."`
+}
+
+// Fleet is where workers are found and told what operators want of them.
+type Fleet interface {
+	WorkerViews(ctx context.Context) ([]catalog.WorkerView, []catalog.WorkerTask, error)
+	Cordon(ctx context.Context, id string, cordoned bool) error
+	Rebalance(ctx context.Context) (workers int, err error)
+	Demand(ctx context.Context) (catalog.Demand, error)
+	ConnectorLabels(ctx context.Context, name string) (map[string]string, error)
+}
+
+// Workers is every worker that was seen within the last hour, with those of its tasks that the caller may see.
+func (s *Service) Workers(ctx context.Context) (Workers, error) {
+	views, tasks, err := s.connectors.WorkerViews(ctx)
+	if err != nil {
+		return Workers{}, translate(err, "")
+	}
+	out := Workers{Items: make([]Worker, len(views))}
+	at := make(map[string]*Worker, len(views))
+	for i, v := range views {
+		out.Items[i] = Worker{ID: v.ID, Host: v.Host, Group: v.Group, Version: v.Version, Alive: v.Alive, Draining: v.Draining,
+			Cordoned: v.Cordoned, Capacity: v.Capacity, Running: v.Running, Since: v.Since, SeenAt: v.Seen, Tasks: []WorkerTask{}}
+		if v.Capacity > 0 {
+			out.Items[i].Load = float64(v.Running) / float64(v.Capacity)
+		}
+		at[v.ID] = &out.Items[i]
+	}
+	sees := s.eventScope(ctx)
+	for _, t := range tasks {
+		w := at[t.Worker]
+		if w == nil {
+			continue // it went while this was read
+		}
+		w.Rate += t.RatePerSecond
+		may, err := sees(t.Connector)
+		if err != nil {
+			return Workers{}, err
+		}
+		if may {
+			state := State(t.State)
+			if state == "" {
+				state = Unassigned // it has the lease and has said nothing yet
+			}
+			w.Tasks = append(w.Tasks, WorkerTask{Connector: t.Connector, Task: t.Task, State: state, Rate: t.RatePerSecond})
+		}
+	}
+	return out, nil
+}
+
+// Worker is one worker.
+func (s *Service) Worker(ctx context.Context, id string) (Worker, error) {
+	all, err := s.Workers(ctx)
+	if err != nil {
+		return Worker{}, err
+	}
+	for _, w := range all.Items {
+		if w.ID == id {
+			return w, nil
+		}
+	}
+	return Worker{}, noWorker(id)
+}
+
+func noWorker(id string) error {
+	return &NotFoundError{fmt.Sprintf("Worker %s not found: none of this id was seen within the last hour", id)}
+}
+
+// Cordon has a worker hand over its tasks and take none, or take that back.
+func (s *Service) Cordon(ctx context.Context, id string, cordoned bool, author string) (Worker, error) {
+	err := s.connectors.Cordon(ctx, id, cordoned)
+	if errors.Is(err, catalog.ErrNotFound) {
+		return Worker{}, noWorker(id)
+	}
+	if err != nil {
+		return Worker{}, translate(err, "")
+	}
+	s.log.Info("an operator has told a worker to drain, or to stop doing so", "worker", id, "cordoned", cordoned, "author", author)
+	return s.Worker(ctx, id)
+}
+
+// Rebalance has all workers compare what they run with their share at once.
+func (s *Service) Rebalance(ctx context.Context, author string) (Rebalance, error) {
+	workers, err := s.connectors.Rebalance(ctx)
+	if err != nil {
+		return Rebalance{}, translate(err, "")
+	}
+	demand, err := s.connectors.Demand(ctx)
+	if err != nil {
+		return Rebalance{}, translate(err, "")
+	}
+	s.log.Info("an operator has asked the workers to rebalance", "workers", workers, "author", author)
+	return Rebalance{Workers: workers, Tasks: demand.Wanted}, nil
 }
