@@ -1,0 +1,69 @@
+package transforms
+
+import (
+	"fmt"
+
+	"github.com/gantry-connect/gantry/connector"
+)
+
+// reader reads one field of records.
+type reader struct {
+	at    selector
+	plans cache[found]
+}
+
+// found is how the field is reached in values of one schema.
+type found struct {
+	place
+	err error
+}
+
+func (r *reader) plan(s *connector.Schema) found {
+	if err := hasFields(s); err != nil {
+		return found{err: fmt.Errorf("read field %q: %w", r.at.text, err)}
+	}
+	p, ok := r.at.find(s)
+	if !ok {
+		return found{err: fmt.Errorf("there is no field %q in %s", r.at.text, describe(s))}
+	}
+	if p.may && !p.schema.Optional {
+		p.schema = optional(p.schema)
+	}
+	return found{place: p}
+}
+
+// optional is s for values that may be null.
+func optional(s *connector.Schema) *connector.Schema {
+	o := derived(s)
+	o.Optional = true
+	o.Precision, o.Scale, o.PrecisionSet, o.Symbols = s.Precision, s.Scale, s.PrecisionSet, s.Symbols
+	o.Key, o.Elem, o.Fields = s.Key, s.Elem, s.Fields
+	return o
+}
+
+// read returns the field's value; what is below null is null. A struct without the field is an error, a JSON document
+// without it gives null.
+func (r *reader) read(d connector.Datum) (connector.Datum, error) {
+	p := r.plans.of(d.Schema, r.plan)
+	if p.err != nil {
+		return connector.Datum{}, p.err
+	}
+	v := d.Value
+	for _, i := range p.chain {
+		if v.IsNull() {
+			break
+		}
+		v = v.List()[i]
+	}
+	if p.doc == nil || v.IsNull() {
+		return connector.Datum{Schema: p.schema, Value: v}, nil
+	}
+	text, ok, err := p.doc.lookUp(v.Text())
+	if err != nil {
+		return connector.Datum{}, fmt.Errorf("read field %q: %w", r.at.text, err)
+	}
+	if !ok {
+		return connector.Datum{Schema: jsonNull}, nil
+	}
+	return typed(text)
+}
