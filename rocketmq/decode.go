@@ -77,25 +77,35 @@ func (c *cursor) i64() int64 {
 
 // decodeMessages reads the body of a pull's answer, which the messages then alias.
 func decodeMessages(q Queue, body []byte) ([]Received, error) {
-	var messages []Received
-	for len(body) > 0 {
-		if len(body) < minStored {
-			return nil, errShort
-		}
-		size := int(binary.BigEndian.Uint32(body))
-		if size < minStored || size > len(body) {
-			return nil, fmt.Errorf("message size %d where %d bytes are left", size, len(body))
-		}
-		if messages == nil {
-			messages = make([]Received, 0, min(len(body)/size+1, maxPull))
-		}
-		messages = append(messages, Received{Queue: q})
-		if err := decodeMessage(&messages[len(messages)-1], body[:size]); err != nil {
-			return nil, fmt.Errorf("message %d of the answer: %w", len(messages)-1, err)
+	count, err := countMessages(body)
+	if err != nil || count == 0 {
+		return nil, err
+	}
+	messages := make([]Received, count)
+	for i := range messages {
+		size := binary.BigEndian.Uint32(body)
+		messages[i].Queue = q
+		if err := decodeMessage(&messages[i], body[:size]); err != nil {
+			return nil, fmt.Errorf("message %d of the answer: %w", i, err)
 		}
 		body = body[size:]
 	}
 	return messages, nil
+}
+
+// countMessages is how many messages an answer holds, all of them within its bytes.
+func countMessages(body []byte) (count int, err error) {
+	for ; len(body) > 0; count++ {
+		if len(body) < minStored {
+			return 0, errShort
+		}
+		size := int(binary.BigEndian.Uint32(body))
+		if size < minStored || size > len(body) {
+			return 0, fmt.Errorf("message size %d where %d bytes are left", size, len(body))
+		}
+		body = body[size:]
+	}
+	return count, nil
 }
 
 func decodeMessage(m *Received, stored []byte) error {

@@ -64,7 +64,7 @@ func (m *Message) check() error {
 			return fmt.Errorf("property %q=%q: RocketMQ stores no empty names or values; leave it out or encode it", p.Name, p.Value)
 		case hasSeparator(p.Name) || hasSeparator(p.Value):
 			return fmt.Errorf("property %q contains byte 0x01 or 0x02, which RocketMQ uses as separators; encode it", p.Name)
-		case reservedProperties[p.Name]:
+		case mayBeReserved(p.Name) && reservedProperties[p.Name]:
 			return fmt.Errorf("property name %s is reserved by RocketMQ; choose another", p.Name)
 		}
 	}
@@ -73,6 +73,9 @@ func (m *Message) check() error {
 	}
 	return nil
 }
+
+// mayBeReserved spares most names the look-up: those that RocketMQ gives a meaning begin with a capital or an underscore.
+func mayBeReserved(name string) bool { return name[0] < 'a' }
 
 func hasSeparator(s string) bool {
 	return strings.IndexByte(s, nameEnd) >= 0 || strings.IndexByte(s, valueEnd) >= 0

@@ -26,7 +26,7 @@ func compareQueues(a, b Queue) int {
 
 // Property is a named text that travels with a message. Any bytes are allowed except 0x01 and 0x02, which RocketMQ uses as
 // separators; name and value must not be empty, because RocketMQ does not store an empty value.
-type Property struct{ Name, Value string }
+type Property = struct{ Name, Value string }
 
 // Message is one message to send.
 type Message struct {

@@ -235,3 +235,12 @@ func TestConfigIsChecked(t *testing.T) {
 		require.Error(t, err, name)
 	}
 }
+
+// The check of every message passes over names that cannot be reserved.
+func TestReservedNamesAreFound(t *testing.T) {
+	t.Parallel()
+	for name := range reservedProperties {
+		m := Message{Body: []byte("x"), Properties: []Property{{Name: "mine", Value: "v"}, {Name: name, Value: "v"}}}
+		require.ErrorContains(t, m.check(), name)
+	}
+}
