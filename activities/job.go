@@ -14,6 +14,7 @@ import (
 	"github.com/gantry-connect/gantry/converters"
 	"github.com/gantry-connect/gantry/internal/failpoint"
 	"github.com/gantry-connect/gantry/pipeline"
+	"github.com/gantry-connect/gantry/transforms"
 )
 
 // job is one start of a copy loop, in a goroutine of its own: code of a connector may hang in it or panic.
@@ -93,13 +94,17 @@ func (a *Activities) copySource(ctx context.Context, p plan, plugin connector.Pl
 	if err != nil {
 		return err
 	}
+	transform, err := transformer(config, plugin.Kind)
+	if err != nil {
+		return err
+	}
 	source, err := plugin.OpenSource(ctx, config, task)
 	if err != nil {
 		return fmt.Errorf("open the source: %w", err)
 	}
 	defer closing(p.log, source)
 	loop, err := pipeline.NewSource(pipeline.SourceJob{
-		Config: c, Task: task.Number, Source: source, Guarantee: plugin.Guarantee(config), Key: key, Value: value,
+		Config: c, Task: task.Number, Source: source, Guarantee: plugin.Guarantee(config), Key: key, Value: value, Transform: transform,
 		Broker: a.Broker, Ledger: j.ledger, Lease: leaseClock{lease}, Schemas: schemas{a.Catalog},
 		Queues: queueMap{a, p.conn.UID, c.TopicCreate, c.TopicQueues}, Start: start, Settle: p.settle,
 		Report: func(ctx context.Context, problem error) { a.note(ctx, p, eventDoubt, problem.Error()) },
@@ -121,6 +126,9 @@ func (a *Activities) copySink(ctx context.Context, p plan, plugin connector.Plug
 	if _, _, err := newConverters(c.CommonConfig, config); err != nil {
 		return err
 	}
+	if _, err := transformer(config, plugin.Kind); err != nil {
+		return err
+	}
 	a.config.Failpoints.Reached(failpoint.SinkClaimed)
 	sink, err := plugin.OpenSink(ctx, config, task)
 	if err != nil {
@@ -137,6 +145,7 @@ func (a *Activities) copySink(ctx context.Context, p plan, plugin connector.Plug
 	loop, err := pipeline.NewSink(pipeline.SinkJob{
 		Config: c, Task: task.Number, Sink: sink, Reads: reads,
 		Converters: func() (key, value pipeline.Converter, err error) { return newConverters(c.CommonConfig, config) },
+		Transforms: func() (pipeline.Transformer, error) { return transformer(config, plugin.Kind) },
 		Broker:     a.Broker, Ledger: j.ledger, Lease: leaseClock{lease}, Schemas: schemas{a.Catalog},
 		Queues: queueMap{a, p.conn.UID, true, deadLetterQueues}, Start: start,
 		Logger: p.log, Failpoints: a.config.Failpoints, Progress: j.progress,
@@ -166,6 +175,18 @@ func newConverters(c pipeline.CommonConfig, config map[string]string) (key, valu
 		return nil, nil, err
 	}
 	return key, value, nil
+}
+
+// transformer makes the transforms that a config asks for; nil if it asks for none.
+func transformer(config map[string]string, kind connector.Kind) (pipeline.Transformer, error) {
+	chain, err := transforms.New(config, kind)
+	if err != nil {
+		return nil, err
+	}
+	if chain.Len() == 0 {
+		return nil, nil // not a nil chain: an interface that holds one is not nil
+	}
+	return chain, nil
 }
 
 // optionsOf are the keys behind a prefix.

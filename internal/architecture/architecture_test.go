@@ -34,6 +34,8 @@ var rules = []rule{
 		why: "a connector knows the SPI and its system's client, never what runs it"},
 	{from: "converters…", deny: []string{"pipeline", "catalog", "rocketmq", "connectors…", "go.temporal.io…", "github.com/jackc/pgx…"},
 		why: "converters turn records into bytes and know nothing else"},
+	{from: "transforms…", deny: []string{"pipeline", "catalog", "rocketmq", "connectors…", "converters", "workflows", "activities", "workers", "api", "control", "go.temporal.io…", "github.com/jackc/pgx…"},
+		why: "transforms are functions on records and know the SPI alone"},
 	{from: "pipeline", deny: []string{"catalog", "rocketmq", "workflows", "activities", "workers", "connectors…", "go.temporal.io…", "github.com/jackc/pgx…", "github.com/apache/rocketmq-client-go…"},
 		why: "the copy loop knows neither Temporal nor SQL nor a broker's client; it declares what it needs of them"},
 	{from: "workflows", deny: []string{"catalog", "rocketmq", "pipeline", "connector…", "activities", "workers", "control", "api", "github.com/jackc/pgx…", "github.com/apache/rocketmq-client-go…"},
