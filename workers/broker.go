@@ -16,43 +16,20 @@ import (
 // Broker is a RocketMQ client as the copy loop and the activities see it.
 type Broker struct{ Client *rocketmq.Client }
 
-// outgoing is the memory of one send.
-type outgoing struct {
-	messages   []rocketmq.Message
-	properties []rocketmq.Property
-}
-
-var outgoings = sync.Pool{New: func() any { return new(outgoing) }}
+// outgoing is memory for the messages of one send.
+var outgoing = sync.Pool{New: func() any { return new([]rocketmq.Message) }}
 
 // Send implements pipeline.Broker.
 func (b Broker) Send(ctx context.Context, q pipeline.Queue, msgs []pipeline.Message) (int64, error) {
-	o := outgoings.Get().(*outgoing)
-	defer outgoings.Put(o)
-	o.fill(msgs)
-	base, err := b.Client.Send(ctx, rocketmq.Queue(q), o.messages)
-	clear(o.messages) // let go of the bodies
-	clear(o.properties)
+	out := outgoing.Get().(*[]rocketmq.Message)
+	defer outgoing.Put(out)
+	for i := range msgs {
+		*out = append(*out, rocketmq.Message(msgs[i]))
+	}
+	base, err := b.Client.Send(ctx, rocketmq.Queue(q), *out)
+	clear(*out) // let go of the bodies
+	*out = (*out)[:0]
 	return base, sendError(err)
-}
-
-func (o *outgoing) fill(msgs []pipeline.Message) {
-	o.messages, o.properties = o.messages[:0], o.properties[:0]
-	count := 0
-	for i := range msgs {
-		count += len(msgs[i].Properties)
-	}
-	if cap(o.properties) < count {
-		o.properties = make([]rocketmq.Property, 0, count) // must not move while messages point into it
-	}
-	for i := range msgs {
-		m := &msgs[i]
-		from := len(o.properties)
-		for _, p := range m.Properties {
-			o.properties = append(o.properties, rocketmq.Property(p))
-		}
-		o.messages = append(o.messages, rocketmq.Message{Key: m.Key, Tag: m.Tag, Body: m.Body,
-			Properties: o.properties[from:len(o.properties):len(o.properties)]})
-	}
 }
 
 // Pull implements pipeline.Broker.
@@ -66,11 +43,14 @@ func (b Broker) Pull(ctx context.Context, q pipeline.Queue, offset int64, limit 
 		pulled.Messages = make([]pipeline.Received, len(p.Messages))
 	}
 	for i := range p.Messages {
-		m := &p.Messages[i]
-		pulled.Messages[i] = pipeline.Received{Queue: q, Offset: m.Offset, Key: m.Key, Tag: m.Tag, Body: m.Body, Born: m.Born,
-			Properties: pipeline.Properties(m.Properties), Err: m.Err}
+		pulled.Messages[i] = received(&p.Messages[i])
 	}
 	return pulled, nil
+}
+
+func received(m *rocketmq.Received) pipeline.Received {
+	return pipeline.Received{Queue: pipeline.Queue(m.Queue), Offset: m.Offset, Key: m.Key, Tag: m.Tag, Body: m.Body, Born: m.Born,
+		Properties: pipeline.Properties(m.Properties), Err: m.Err}
 }
 
 // Bounds implements pipeline.Broker: a queue is read back from its end at the time it was opened, and what the owner before had

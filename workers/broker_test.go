@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -35,31 +36,12 @@ func TestBrokerErrorsKeepTheirMeaning(t *testing.T) {
 	require.Equal(t, unknown, sendError(unknown))
 }
 
-func TestOutgoingMessagesAreComplete(t *testing.T) {
+// A field that is added to what the copy loop gets must be carried over. What it sends is converted as a whole.
+func TestReceivedMessagesAreComplete(t *testing.T) {
 	t.Parallel()
-	var o outgoing
-	for round := range 3 { // the memory is used again
-		msgs := make([]pipeline.Message, 3+round)
-		for i := range msgs {
-			msgs[i] = pipeline.Message{Key: fmt.Sprint("k", i), Tag: "t", Body: []byte{byte(i)}}
-			for p := range i {
-				msgs[i].Properties = append(msgs[i].Properties, pipeline.Property{Name: fmt.Sprint("n", p), Value: fmt.Sprint(i)})
-			}
-		}
-		o.fill(msgs)
-		require.Len(t, o.messages, len(msgs))
-		for i, m := range o.messages {
-			require.Equal(t, msgs[i].Key, m.Key)
-			require.Equal(t, msgs[i].Tag, m.Tag)
-			require.Equal(t, msgs[i].Body, m.Body)
-			require.Len(t, m.Properties, i)
-			for p, property := range m.Properties {
-				require.Equal(t, rocketmq.Property(msgs[i].Properties[p]), property)
-			}
-		}
+	got := reflect.ValueOf(received(&rocketmq.Received{Queue: rocketmq.Queue{Topic: "t", Broker: "b", ID: 1}, Offset: 2, Key: "k", Tag: "tag",
+		Body: []byte("x"), Born: time.Unix(1, 0), Properties: "p", Err: errors.New("unreadable")}))
+	for i := range got.NumField() {
+		require.False(t, got.Field(i).IsZero(), got.Type().Field(i).Name)
 	}
-	// A field that is added on one side and not carried over would be lost in silence.
-	require.Equal(t, 4, reflect.TypeFor[pipeline.Message]().NumField())
-	require.Equal(t, 4, reflect.TypeFor[rocketmq.Message]().NumField())
-	require.Equal(t, 8, reflect.TypeFor[pipeline.Received]().NumField())
 }
