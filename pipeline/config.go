@@ -46,8 +46,8 @@ type SinkConfig struct {
 	CommonConfig
 	Topics          string        `config:"topics" required:"true" group:"Topic" doc:"What to read: topics separated by commas or semicolons."`
 	StartOffset     string        `config:"start.offset" default:"earliest" enum:"earliest,latest" group:"Topic" doc:"Where to begin in a queue that has no position yet."`
-	BatchMaxRecords int           `config:"batch.max.records" default:"2000" min:"1" max:"100000" group:"Limits" doc:"Most records handed to the target at once."`
-	BatchMaxBytes   int           `config:"batch.max.bytes" default:"1048576" min:"1024" max:"67108864" group:"Limits" doc:"About how many bytes are handed to the target at once, at most."`
+	BatchMaxRecords int           `config:"batch.max.records" default:"5000" min:"1" max:"100000" group:"Limits" doc:"Most records handed to the target at once."`
+	BatchMaxBytes   int           `config:"batch.max.bytes" default:"4194304" min:"1024" max:"67108864" group:"Limits" doc:"About how many bytes are handed to the target at once, at most."`
 	Linger          time.Duration `config:"linger.ms" default:"5" min:"0" max:"1000" group:"Limits" doc:"How long to wait for a batch to fill."`
 }
 
