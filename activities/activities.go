@@ -34,6 +34,7 @@ type (
 	}
 	statuses interface {
 		ReportStatus(ctx context.Context, all []catalog.TaskStatus) error
+		TaskStatuses(ctx context.Context, uid int64) ([]catalog.TaskStatus, error)
 		ConnectorStatus(ctx context.Context, uid int64) (catalog.ConnectorStatus, error)
 		SetConnectorStatus(ctx context.Context, uid int64, s catalog.ConnectorStatus) error
 	}
@@ -92,6 +93,9 @@ type Starter interface {
 	Reconcile(ctx context.Context, connector string) error
 	// Running reports whether the connector's workflow runs.
 	Running(ctx context.Context, connector string) (bool, error)
+	// Tell signals progress to a workflow: a workflows.TaskProgress or ConnectorProgress. An empty run means the newest.
+	// That the workflow has ended is no error.
+	Tell(ctx context.Context, workflow, run string, progress any) error
 }
 
 // Deps is what activities work with. All of it is shared by all tasks of the worker.
@@ -177,6 +181,7 @@ type Activities struct {
 	log    *slog.Logger
 
 	turns     turns
+	words     words
 	abandoned atomic.Int64
 	pruned    atomic.Int64 // when the catalog's history was last pruned, in Unix nanoseconds; 0 is never
 }
@@ -187,5 +192,5 @@ func New(c Config, d Deps) (*Activities, error) {
 	if err := c.validate(); err != nil {
 		return nil, fmt.Errorf("configure activities: %w", err)
 	}
-	return &Activities{Deps: d, config: c, log: c.Logger.With("worker", c.Worker), turns: newTurns()}, nil
+	return &Activities{Deps: d, config: c, log: c.Logger.With("worker", c.Worker), turns: newTurns(), words: newWords()}, nil
 }

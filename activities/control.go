@@ -150,7 +150,7 @@ func (a *Activities) reconcileOne(ctx context.Context, conn catalog.Connector) (
 		return false, err
 	}
 	if running && (asWanted(conn, status) || beingPlanned(conn, status)) {
-		return false, nil
+		return false, a.tellConnector(ctx, conn, status)
 	}
 	return true, a.Starter.Reconcile(ctx, conn.Name)
 }

@@ -265,7 +265,7 @@ func (t *turn) abandon(j *job, why reason) ending {
 
 // outcome turns the ending into what the server is told, and into what REST shows.
 func (t *turn) outcome(ctx context.Context, e ending) (workflows.RunTaskResult, error) {
-	result := workflows.RunTaskResult{Settled: e.settled}
+	result := workflows.RunTaskResult{Settled: e.settled, Progress: t.lastProgress()}
 	if release, ok := releaseBy(e.reason); ok {
 		result.Release = release
 		t.say(catalog.StatusUnassigned, nil, time.Time{})

@@ -141,12 +141,12 @@ func (t *turn) status(state string) (catalog.TaskStatus, bool) {
 	return status, true
 }
 
-// say leaves the task's last word to the next report.
-func (t *turn) say(state string, err error, nextRetry time.Time) {
+// say leaves the task's last word to the next report, and returns it.
+func (t *turn) say(state string, err error, nextRetry time.Time) catalog.TaskStatus {
 	status, ok := t.status(state)
 	if !ok { // it never copied: its epoch is not known, and only a failure is worth telling
 		if err == nil {
-			return
+			return status
 		}
 		status = catalog.TaskStatus{UID: t.in.UID, Task: t.in.Task, State: state, Worker: t.a.config.Worker,
 			Epoch: time.Now().UnixMicro(), LagRecords: -1, LagBytes: -1}
@@ -161,6 +161,7 @@ func (t *turn) say(state string, err error, nextRetry time.Time) {
 	defer t.a.turns.mu.Unlock()
 	delete(t.a.turns.here, t) // it says no more
 	t.a.turns.last = append(t.a.turns.last, status)
+	return status
 }
 
 // ReportStatuses tells the catalog, in one statement, how all tasks of this worker are. What could not be told about tasks

@@ -44,6 +44,11 @@ type turn struct {
 	history Heartbeat // what earlier attempts have left
 	rate    rate
 	healthy bool // earlier failures are forgotten
+
+	// What the workflow was last told, see news.
+	toldAt      time.Time
+	toldTrouble bool
+	tellNext    time.Duration
 }
 
 // Heartbeat is the details of RunTask's heartbeats: for people, and for the next attempt.
@@ -241,7 +246,7 @@ func (t *turn) retried(ctx context.Context, err error) error {
 	retry := toTemporal(err, failure{consecutive: n, longest: t.retry.RetryDelayMax})
 	delay := failure{consecutive: n, longest: t.retry.RetryDelayMax}.delay()
 	t.log.Warn("the task failed and is tried again", "error", err, "failures", n)
-	t.say(catalog.StatusRestarting, err, time.Now().Add(delay))
+	t.tellRetry(t.say(catalog.StatusRestarting, err, time.Now().Add(delay)), n)
 	crashed := isCrash(err)
 	if crashed {
 		t.mu.Lock()

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	sdk "go.temporal.io/api/sdk/v1"
 	"go.temporal.io/sdk/client"
 
 	"github.com/gantry-connect/gantry/catalog"
@@ -166,11 +165,7 @@ func TestPlanningWaitsForASystemThatIsAway(t *testing.T) {
 		s, err := r.catalog.ConnectorStatus(t.Context(), conn.UID)
 		return err == nil && s.State == catalog.StatusUnassigned && strings.Contains(s.Trace, "the system is down; tried again at ")
 	})
-	value, err := r.client.QueryWorkflow(t.Context(), workflows.ConnectorWorkflowID(conn.Name), "", "__temporal_workflow_metadata")
-	require.NoError(t, err)
-	var shown sdk.WorkflowMetadata
-	require.NoError(t, value.Get(&shown))
-	require.Contains(t, shown.CurrentDetails, "the system is down; tried again with growing pauses of up to a minute, next at ")
+	r.awaitDetails(workflows.ConnectorWorkflowID(conn.Name), "the system is down; tried again with growing pauses of up to a minute, next at ")
 	r.reconcile("trouble") // as the schedule would not: see beingPlanned
 	r.trouble.set("none")
 	r.await("it runs", r.allRun(conn, 1))

@@ -1,10 +1,12 @@
 package workers_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	sdk "go.temporal.io/api/sdk/v1"
 
 	"github.com/gantry-connect/gantry/catalog"
 	"github.com/gantry-connect/gantry/workflows"
@@ -134,6 +136,34 @@ func TestRollLeavesTheHistoryBehind(t *testing.T) {
 	count := r.memory.count()
 	r.await("records flow again", func() bool { return r.memory.count() > count+100 })
 	r.memory.exactly(t)
+}
+
+// What Temporal's Web UI shows: where tasks run, how far they are.
+func TestWorkflowsShowProgress(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	w := r.worker("one", nil)
+	conn := r.create("numbers", r.numbers("numbers", 1, nil))
+	r.await("it runs", r.allRun(conn, 1))
+	r.awaitDetails(workflows.TaskWorkflowID(conn.Name, 0), "| worker | "+cutName(w.id))
+	require.NoError(t, r.client.ScheduleClient().GetHandle(t.Context(), r.suffix).Trigger(t.Context(), triggerNow))
+	r.awaitDetails(workflows.ConnectorWorkflowID(conn.Name), "| 0 | RUNNING | "+cutName(w.id))
+	r.trouble.set("fail in open")
+	bad := r.create("trouble", r.troubled(""))
+	r.awaitDetails(workflows.TaskWorkflowID(bad.Name, 0), "open the source: the system is down; next try at ")
+}
+
+// cutName is as much of a worker's name as details show for certain.
+func cutName(id string) string { return id[:min(len(id), 30)] }
+
+// awaitDetails waits until Temporal's Web UI would show a text for a workflow.
+func (r *rig) awaitDetails(workflow, text string) {
+	r.t.Helper()
+	var shown sdk.WorkflowMetadata
+	r.await(text, func() bool {
+		value, err := r.client.QueryWorkflow(r.t.Context(), workflow, "", "__temporal_workflow_metadata")
+		return err == nil && value.Get(&shown) == nil && strings.Contains(shown.CurrentDetails, text)
+	})
 }
 
 func TestSinkWaitsForItsTopic(t *testing.T) {

@@ -138,6 +138,16 @@ func (s Starter) Reconcile(ctx context.Context, connector string) error {
 	return nil
 }
 
+// Tell signals progress to a workflow, which need not run any more.
+func (s Starter) Tell(ctx context.Context, workflow, run string, progress any) error {
+	err := s.Client.SignalWorkflow(ctx, workflow, run, workflows.SignalProgress, progress)
+	var missing *serviceerror.NotFound
+	if err != nil && !errors.As(err, &missing) {
+		return fmt.Errorf("tell workflow %s of progress: %w", workflow, err)
+	}
+	return nil
+}
+
 // Running reports whether the connector's workflow runs.
 func (s Starter) Running(ctx context.Context, connector string) (bool, error) {
 	id := workflows.ConnectorWorkflowID(connector)

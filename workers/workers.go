@@ -198,6 +198,7 @@ func (w *Worker) work(ctx context.Context, acts *activities.Activities) error {
 	var goroutines sync.WaitGroup
 	goroutines.Go(func() { w.members.run(routine, acts) })
 	goroutines.Go(func() { w.report(routine, acts) })
+	goroutines.Go(func() { w.tell(routine, acts) })
 	goroutines.Go(func() { w.keepSchedule(routine) })
 	select {
 	case <-ctx.Done():
@@ -246,6 +247,20 @@ func (w *Worker) report(ctx context.Context, acts *activities.Activities) {
 			w.log.Warn("report the status of the tasks; tried again until it works", "error", err)
 		}
 		failing = err != nil
+	}
+}
+
+// tell tells workflows how far their tasks are.
+func (w *Worker) tell(ctx context.Context, acts *activities.Activities) {
+	tick := time.NewTicker(w.config.ReportEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			acts.TellProgress(ctx)
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

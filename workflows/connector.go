@@ -81,6 +81,7 @@ func (c *connectorRun) setup(ctx workflow.Context) error {
 	}
 	c.show(ctx)
 	workflow.Go(ctx, c.pump)
+	workflow.GoNamed(ctx, "progress", c.listen)
 	return nil
 }
 
@@ -219,6 +220,18 @@ func (c *connectorRun) refuse(ctx workflow.Context, why string) {
 	c.state.Refusal = clip(why, reasonMaxBytes)
 	workflow.GetLogger(ctx).Warn("refuse a signal", "connector", c.state.Name, "refusal", why)
 	c.show(ctx)
+}
+
+// listen shows what workers tell of the tasks' progress, as long as the workflow runs.
+func (c *connectorRun) listen(ctx workflow.Context) {
+	told := workflow.GetSignalChannelWithOptions(ctx, SignalProgress, workflow.SignalChannelOptions{
+		Description: "Sent every quarter of an hour: how far the tasks are."})
+	for {
+		var p ConnectorProgress
+		told.Receive(ctx, &p)
+		c.state.Progress = &p
+		c.show(ctx)
+	}
 }
 
 // reported takes over what a task says of itself.

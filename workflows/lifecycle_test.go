@@ -165,6 +165,33 @@ var lifeCycles = []lifeCycle{
 		w.await("the grown plan", w.runs("a", "b"))
 		require.Equal(t, 1, w.counts()[0])
 	}},
+	{"progress", func(t *testing.T, w *world) {
+		w.create("a")
+		id := workflows.TaskWorkflowID(w.name, 0)
+		at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+		p := workflows.TaskProgress{At: at, State: workflows.Running, Worker: "w1", Since: at, Records: 1234, Bytes: 99, Rate: 12.5,
+			LagRecords: 17, LagBytes: -1, LastRecordAt: at, Retries: 3, Trouble: "send: the broker | is away",
+			Position: map[string]string{`{"p":1}`: `{"n":7}`}}
+		w.tell(id, p)
+		w.tell(workflows.ConnectorWorkflowID(w.name), workflows.ConnectorProgress{At: at, Tasks: []workflows.TaskProgress{p}})
+		for _, want := range []string{"| worker | w1, since 2026-03-04 05:06:07 UTC |", "| records | 1234 (99 bytes) |", "| rate | 12.5/s |",
+			"| lag | 17 records |", `| position of {"p":1} | {"n":7} |`, `| trouble | send: the broker \| is away |`} {
+			w.shows(id, want)
+		}
+		w.shows(workflows.ConnectorWorkflowID(w.name),
+			`| 0 | RUNNING | w1 | 1234 | 12.5/s | 17 records | 2026-03-04 05:06:07 UTC | send: the broker \| is away |`)
+		p.At, p.State, p.Worker, p.NextTryAt = at.Add(time.Minute), workflows.Restarting, "w2", at.Add(2*time.Minute)
+		w.tell(id, p)
+		w.shows(id, "| last worker | w2 |")
+		w.shows(id, "; next try at 2026-03-04 05:08:07 UTC |")
+		p.At, p.Worker = at, "w0"
+		w.tell(id, p) // late
+		w.edit(func() {
+			w.progress = &workflows.TaskProgress{At: at.Add(time.Hour), State: workflows.Unassigned, Worker: "w3"}
+		})
+		w.signalTask(0, workflows.SignalYield)
+		w.shows(id, "| last worker | w3 |")
+	}},
 	{"refusal", func(t *testing.T, w *world) {
 		w.create("a")
 		w.edit(func() {

@@ -43,6 +43,10 @@ const (
 // Signals to a task beside SignalRestart, which takes a TaskRestart.
 const SignalYield = "yield" // hand the task over to whichever worker has room
 
+// SignalProgress tells a task (TaskProgress) or a connector (ConnectorProgress) what to show. Each costs about four events of
+// its history, so workers send it at changes and every few minutes only.
+const SignalProgress = "progress"
+
 // Queries.
 const (
 	QueryStatus = "status" // ConnectorStatus or TaskState
@@ -123,6 +127,8 @@ type ConnectorState struct {
 	Reason  string      `json:"reason,omitempty"`  // why the state is what it is, where that is not plain
 	Refusal string      `json:"refusal,omitempty"` // the last signal that could not be obeyed, and why
 	Tasks   []TaskEntry `json:"tasks,omitempty"`   // by number
+
+	Progress *ConnectorProgress `json:"progress,omitempty"` // as last told, for people
 }
 
 // TaskEntry is a task in its connector's state.
@@ -298,6 +304,35 @@ type TaskState struct {
 	State  State  `json:"state"`
 	Reason string `json:"reason,omitempty"`
 	Turns  int64  `json:"turns"` // how often RunTask has ended
+
+	Progress *TaskProgress `json:"progress,omitempty"` // as last told, for people
+}
+
+// TaskProgress is how far a task is and where it runs, at one moment: for people, decisions never depend on it.
+type TaskProgress struct {
+	Task   int       `json:"task"`
+	At     time.Time `json:"at"`
+	State  State     `json:"state"`  // Running, Restarting (waits for its next try) or Unassigned (between two workers)
+	Worker string    `json:"worker"` // that has it, or had it last
+	Since  time.Time `json:"since,omitzero"`
+
+	Records      int64     `json:"records"` // copied by this owner
+	Bytes        int64     `json:"bytes"`
+	Rate         float64   `json:"recordsPerSecond"`
+	LagRecords   int64     `json:"lagRecords"` // -1 unknown
+	LagBytes     int64     `json:"lagBytes"`   // -1 unknown
+	LastRecordAt time.Time `json:"lastRecordAt,omitzero"`
+
+	Retries   int64             `json:"retries,omitempty"`
+	Trouble   string            `json:"trouble,omitempty"`  // why something is tried again
+	NextTryAt time.Time         `json:"nextTryAt,omitzero"` // of the task as a whole
+	Position  map[string]string `json:"position,omitempty"` // a few partitions of it, cut short
+}
+
+// ConnectorProgress is the progress of a connector's tasks, by number; see TaskProgress.
+type ConnectorProgress struct {
+	At    time.Time      `json:"at"`
+	Tasks []TaskProgress `json:"tasks"` // the first ones only, if there are many
 }
 
 // TaskResult is what a task's workflow leaves behind.
@@ -318,6 +353,8 @@ type RunTaskInput struct {
 type RunTaskResult struct {
 	Release Release `json:"release,omitempty"`
 	Settled bool    `json:"settled"` // see TaskEntry.Settled
+	// Progress is how far the task was at its end; nil if it copied nothing.
+	Progress *TaskProgress `json:"progress,omitempty"`
 }
 
 // Release is why a task was released.

@@ -62,7 +62,28 @@ func (t *taskRun) setup(ctx workflow.Context) error {
 		t.state.State = Running
 	}
 	t.show(ctx)
+	workflow.GoNamed(ctx, "progress", t.listen)
 	return nil
+}
+
+// listen shows what workers tell of the task's progress, as long as the workflow runs.
+func (t *taskRun) listen(ctx workflow.Context) {
+	told := workflow.GetSignalChannelWithOptions(ctx, SignalProgress, workflow.SignalChannelOptions{
+		Description: "Sent by the worker that has the task: how far it is."})
+	for {
+		var p TaskProgress
+		told.Receive(ctx, &p)
+		t.progressed(ctx, &p)
+	}
+}
+
+// progressed takes over how far the task is, unless something newer is known.
+func (t *taskRun) progressed(ctx workflow.Context, p *TaskProgress) {
+	if p == nil || (t.state.Progress != nil && p.At.Before(t.state.Progress.At)) {
+		return
+	}
+	t.state.Progress = p
+	t.show(ctx)
 }
 
 func (t *taskRun) run(ctx workflow.Context) (TaskResult, error) {
@@ -77,6 +98,7 @@ func (t *taskRun) run(ctx workflow.Context) (TaskResult, error) {
 		began := workflow.Now(ctx)
 		result, err := t.turn(ctx)
 		t.state.Turns++
+		t.progressed(ctx, result.Progress)
 		if ctx.Err() != nil {
 			return TaskResult{}, temporal.NewCanceledError(TaskResult{Settled: result.Settled})
 		}

@@ -122,13 +122,16 @@ func TestTaskContinuesAsNewBetweenTurns(t *testing.T) {
 
 func TestDetailsStayWithinBounds(t *testing.T) {
 	t.Parallel()
-	s := ConnectorState{Name: "x", State: Running}
+	long := strings.Repeat("ü|\n", 1000)
+	s := ConnectorState{Name: "x", State: Running, Reason: long, Refusal: long, Unwatched: long, Progress: &ConnectorProgress{At: time.Now()}}
 	for n := range 3000 {
-		s.Tasks = append(s.Tasks, TaskEntry{PlannedTask: PlannedTask{Number: n}, Reason: strings.Repeat("ü|\n", 1000)})
+		s.Tasks = append(s.Tasks, TaskEntry{PlannedTask: PlannedTask{Number: n}, State: Restarting, Reason: long})
+		s.Progress.Tasks = append(s.Progress.Tasks, TaskProgress{Task: n, Worker: long, Records: 1 << 60, Rate: 1e9, LagRecords: 1 << 50,
+			LagBytes: 1 << 50, LastRecordAt: time.Now()})
 	}
 	text := connectorDetails(s)
 	require.Less(t, len(text), 20_000)
-	require.True(t, strings.Contains(text, "and 2800 more"))
+	require.True(t, strings.Contains(text, "and 2940 more"))
 	require.Equal(t, "a \\| b c", cell("a | b\nc", 100))
 	require.Equal(t, "ü…", clip("üüüü", 6))
 }

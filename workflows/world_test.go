@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	sdk "go.temporal.io/api/sdk/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
@@ -47,6 +48,7 @@ type world struct {
 	starts    map[int]int
 	fail      map[int]bool
 	settled   []int
+	progress  *workflows.TaskProgress // of tasks that end
 	watching  int
 	watchers  chan struct{}
 	status    []workflows.State
@@ -65,19 +67,19 @@ func newWorld(t testing.TB) *world {
 		running: map[int]string{}, starts: map[int]int{}, fail: map[int]bool{}, watchers: make(chan struct{}),
 		found: true, loaded: workflows.LoadConnectorResult{Found: true, UID: 7, Kind: "source", Class: "TestSource",
 			Desired: workflows.DesiredRunning, Revision: 1}}
-	sdk := worker.New(c, w.queue, worker.Options{MaxHeartbeatThrottleInterval: 50 * time.Millisecond,
+	sdkWorker := worker.New(c, w.queue, worker.Options{MaxHeartbeatThrottleInterval: 50 * time.Millisecond,
 		DisableRegistrationAliasing: true, WorkflowPanicPolicy: worker.FailWorkflow})
-	sdk.RegisterWorkflowWithOptions(workflows.Connector, workflow.RegisterOptions{Name: workflows.ConnectorType})
-	sdk.RegisterWorkflowWithOptions(workflows.Task, workflow.RegisterOptions{Name: workflows.TaskType})
+	sdkWorker.RegisterWorkflowWithOptions(workflows.Connector, workflow.RegisterOptions{Name: workflows.ConnectorType})
+	sdkWorker.RegisterWorkflowWithOptions(workflows.Task, workflow.RegisterOptions{Name: workflows.TaskType})
 	for name, f := range map[string]any{
 		workflows.ActivityLoadConnector: w.load, workflows.ActivityPlanTasks: w.plan,
 		workflows.ActivitySetDesired: w.setDesired, workflows.ActivitySettleTask: w.settle,
 		workflows.ActivityFinishDelete: w.finishDelete, workflows.ActivityRunTask: w.runTask,
 		workflows.ActivityWatchConnector: w.watch, workflows.ActivitySetConnectorStatus: w.setStatus,
 	} {
-		sdk.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
+		sdkWorker.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
 	}
-	require.NoError(t, sdk.Start())
+	require.NoError(t, sdkWorker.Start())
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
@@ -85,7 +87,7 @@ func newWorld(t testing.TB) *world {
 		for n := range 4 {
 			_ = c.TerminateWorkflow(ctx, workflows.TaskWorkflowID(w.name, n), "", "end of the test")
 		}
-		sdk.Stop()
+		sdkWorker.Stop()
 		c.Close()
 	})
 	return w
@@ -163,6 +165,23 @@ func (w *world) signal(name string, arg any) {
 func (w *world) signalTask(task int, name string) {
 	w.t.Helper()
 	require.NoError(w.t, w.client.SignalWorkflow(w.t.Context(), workflows.TaskWorkflowID(w.name, task), "", name, nil))
+}
+
+func (w *world) tell(id string, progress any) {
+	w.t.Helper()
+	require.NoError(w.t, w.client.SignalWorkflow(w.t.Context(), id, "", workflows.SignalProgress, progress))
+}
+
+// shows waits until the Web UI would show a text.
+func (w *world) shows(id, text string) {
+	w.t.Helper()
+	var shown sdk.WorkflowMetadata
+	require.Eventually(w.t, func() bool {
+		value, err := w.client.QueryWorkflow(w.t.Context(), id, "", "__temporal_workflow_metadata")
+		require.NoError(w.t, err)
+		require.NoError(w.t, value.Get(&shown))
+		return strings.Contains(shown.CurrentDetails, text)
+	}, 10*time.Second, 20*time.Millisecond, "%s", text)
 }
 
 // query asks the connector for its status.
@@ -325,7 +344,7 @@ func (w *world) runTask(ctx context.Context, in workflows.RunTaskInput) (workflo
 	<-done
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return workflows.RunTaskResult{}, temporal.NewCanceledError(workflows.RunTaskResult{Settled: !w.unclean})
+	return workflows.RunTaskResult{}, temporal.NewCanceledError(workflows.RunTaskResult{Settled: !w.unclean, Progress: w.progress})
 }
 
 // closed waits for the end of the connector's workflow.
