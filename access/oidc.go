@@ -165,4 +165,3 @@ func texts(claim any) []string {
 	}
 	return nil
 }
-

@@ -2,7 +2,6 @@ package access
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
@@ -25,11 +24,6 @@ type Scope struct {
 func ParseScope(text string) (Scope, error) {
 	names, labels, _ := strings.Cut(text, labelMark)
 	s := Scope{names: strings.Fields(names), text: strings.TrimSpace(labels)}
-	for _, pattern := range s.names {
-		if _, err := path.Match(pattern, ""); err != nil {
-			return Scope{}, fmt.Errorf("scope %q: %q is no pattern: use * and ? for any characters", text, pattern)
-		}
-	}
 	if slices.Contains(s.names, "*") {
 		s.names = nil
 	}
@@ -48,14 +42,35 @@ func (s Scope) ByLabel() bool { return s.text != "" }
 
 // Covers reports whether a connector is within the scope.
 func (s Scope) Covers(name string, labels map[string]string) bool {
-	fits := func(pattern string) bool {
-		ok, err := path.Match(pattern, name) // names hold no slash, so * is any characters
-		return err == nil && ok
-	}
+	fits := func(pattern string) bool { return matches([]rune(pattern), []rune(name)) }
 	if len(s.names) > 0 && !slices.ContainsFunc(s.names, fits) {
 		return false
 	}
 	return !s.ByLabel() || s.labels.Matches(labels)
+}
+
+// matches reports whether a name fits a pattern in which * is any characters and ? is one; there are no others.
+func matches(pattern, name []rune) bool {
+	at, star, resume := 0, -1, 0
+	for i := 0; i < len(name); {
+		switch {
+		case at < len(pattern) && pattern[at] == '*':
+			star, resume = at, i
+			at++
+		case at < len(pattern) && (pattern[at] == '?' || pattern[at] == name[i]):
+			at++
+			i++
+		case star >= 0: // the last * takes one more
+			resume++
+			at, i = star+1, resume
+		default:
+			return false
+		}
+	}
+	for at < len(pattern) && pattern[at] == '*' {
+		at++
+	}
+	return at == len(pattern)
 }
 
 // String is the scope as ParseScope reads it.
