@@ -2,16 +2,28 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/gantry-connect/gantry/catalog"
+	"github.com/gantry-connect/gantry/pipeline"
 )
 
 // Events of tasks, beside the catalog's own.
 const (
 	eventDoubt     catalog.EventKind = "guarantee in doubt" // messages were lost, or may be doubled, and the task went on
+	eventWentBack  catalog.EventKind = "went back"          // messages were lost, and the task sends again what is missing
 	eventUnsettled catalog.EventKind = "not settled"        // a task's end was not settled, and things went on
 )
+
+// eventOf is the kind of event that a problem of a task which goes on is.
+func eventOf(problem error) catalog.EventKind {
+	var back *pipeline.WentBackError
+	if errors.As(problem, &back) {
+		return eventWentBack
+	}
+	return eventDoubt
+}
 
 // noteWithin bounds bookkeeping about trouble.
 const noteWithin = 2 * time.Second

@@ -107,7 +107,7 @@ func (a *Activities) copySource(ctx context.Context, p plan, plugin connector.Pl
 		Config: c, Task: task.Number, Source: source, Guarantee: plugin.Guarantee(config), Key: key, Value: value, Transform: transform,
 		Broker: a.Broker, Ledger: j.ledger, Lease: leaseClock{lease}, Schemas: schemas{a.Catalog},
 		Queues: queueMap{a, p.conn.UID, c.TopicCreate, c.TopicQueues}, Start: start, Settle: p.settle,
-		Report: func(ctx context.Context, problem error) { a.note(ctx, p, eventDoubt, problem.Error()) },
+		History: j.ledger, Report: func(ctx context.Context, problem error) { a.note(ctx, p, eventOf(problem), problem.Error()) },
 		Logger: p.log, Failpoints: a.config.Failpoints, Progress: j.progress,
 	})
 	if err != nil {
@@ -147,7 +147,7 @@ func (a *Activities) copySink(ctx context.Context, p plan, plugin connector.Plug
 		Converters: func() (key, value pipeline.Converter, err error) { return newConverters(c.CommonConfig, config) },
 		Transforms: func() (pipeline.Transformer, error) { return transformer(config, plugin.Kind) },
 		Broker:     a.Broker, Ledger: j.ledger, Lease: leaseClock{lease}, Schemas: schemas{a.Catalog},
-		Queues: queueMap{a, p.conn.UID, true, deadLetterQueues}, Start: start,
+		Queues: queueMap{a, p.conn.UID, true, deadLetterQueues}, Start: start, History: j.ledger,
 		Logger: p.log, Failpoints: a.config.Failpoints, Progress: j.progress,
 	})
 	if err != nil {

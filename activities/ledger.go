@@ -94,6 +94,44 @@ func (l *ledger) FencesBefore(ctx context.Context, q pipeline.Queue, offset int6
 	return fences, nil
 }
 
+// Remember implements pipeline.History, as do Past and GoBack.
+func (l *ledger) Remember(ctx context.Context) error { return fencedAs(l.lease.Remember(ctx)) }
+
+func (l *ledger) Past(ctx context.Context) ([]pipeline.Past, error) {
+	found, err := l.lease.Checkpoints(ctx)
+	if err != nil {
+		return nil, err
+	}
+	past := make([]pipeline.Past, len(found))
+	for i, p := range found {
+		past[i] = pipeline.Past{Version: p.Version, At: p.At, Queues: pipelineQueues(p.Queues)}
+	}
+	return past, nil
+}
+
+func (l *ledger) GoBack(ctx context.Context, to pipeline.Past) ([]pipeline.Moved, error) {
+	l.mu.Lock()
+	for _, q := range to.Queues {
+		l.open[q.Queue] = true // whether or not it gets through
+	}
+	l.mu.Unlock()
+	found, err := l.lease.GoBack(ctx, to.Version)
+	if err != nil {
+		return nil, fencedAs(err)
+	}
+	moved := make([]pipeline.Moved, len(found))
+	for i, m := range found {
+		moved[i] = pipeline.Moved{Partition: connector.Partition(m.Partition)}
+		if m.Before != nil {
+			moved[i].From = connector.Offset(*m.Before)
+		}
+		if m.Offset != nil {
+			moved[i].To = connector.Offset(*m.Offset)
+		}
+	}
+	return moved, nil
+}
+
 // clean reports whether no queue is open: the task's next start has nothing to read back.
 func (l *ledger) clean() bool {
 	l.mu.Lock()
@@ -130,7 +168,15 @@ func cut(text string, limit int) string {
 func openQueues(queues []pipeline.OpenQueue) []catalog.OpenQueue {
 	out := make([]catalog.OpenQueue, len(queues))
 	for i, q := range queues {
-		out[i] = catalog.OpenQueue{Queue: catalog.Queue(q.Queue), Low: q.Low, Seq: q.Seq}
+		out[i] = catalog.OpenQueue{Queue: catalog.Queue(q.Queue), Low: q.Low, Seq: q.Seq, Tail: q.Tail, TailSeq: q.TailSeq}
+	}
+	return out
+}
+
+func pipelineQueues(queues []catalog.OpenQueue) []pipeline.OpenQueue {
+	var out []pipeline.OpenQueue
+	for _, q := range queues {
+		out = append(out, pipeline.OpenQueue{Queue: pipeline.Queue(q.Queue), Low: q.Low, Seq: q.Seq, Tail: q.Tail, TailSeq: q.TailSeq})
 	}
 	return out
 }
@@ -138,15 +184,12 @@ func openQueues(queues []pipeline.OpenQueue) []catalog.OpenQueue {
 // startOf is where a task goes on.
 func startOf(s catalog.LeaseStart) pipeline.Start {
 	start := pipeline.Start{Writer: s.Writer, Epoch: s.Epoch, Generation: s.PositionGeneration,
-		Position: make(connector.Position, len(s.Position))}
+		Position: make(connector.Position, len(s.Position)), Open: pipelineQueues(s.Open), Closed: pipelineQueues(s.Closed)}
 	for p, o := range s.Position {
 		start.Position[connector.Partition(p)] = connector.Offset(o)
 	}
 	for _, p := range s.Elsewhere {
 		start.Elsewhere = append(start.Elsewhere, connector.Partition(p))
-	}
-	for _, q := range s.Open {
-		start.Open = append(start.Open, pipeline.OpenQueue{Queue: pipeline.Queue(q.Queue), Low: q.Low, Seq: q.Seq})
 	}
 	return start
 }

@@ -65,11 +65,13 @@ func (s *Source) commit(ctx context.Context, idle time.Duration) (done bool, err
 	opened := s.opened
 	s.mu.Unlock()
 	var open, closing []*lane
+	held := false
 	for _, l := range opened {
 		if !l.isOpen() {
 			continue
 		}
 		o, closes := l.beginClose(c.seq, idle)
+		held = held || l.holds()
 		if closes {
 			closing = append(closing, l)
 			point.Close = append(point.Close, l.queue)
@@ -96,5 +98,8 @@ func (s *Source) commit(ctx context.Context, idle time.Duration) (done bool, err
 	if c.position != nil {
 		s.tidings.add(c.position)
 	}
-	return true, nil
+	if !held {
+		err = s.past.committed(ctx, c.size.records)
+	}
+	return true, err
 }

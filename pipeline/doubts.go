@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 
@@ -15,6 +14,7 @@ type doubts struct {
 	progress *Progress
 	logger   *slog.Logger
 	report   func(ctx context.Context, problem error)
+	without  bool // the task goes on without what is lost and covered: set before anything is read back a second time
 }
 
 // mayDouble returns nil if the task goes on although records may be sent twice.
@@ -27,40 +27,26 @@ func (d *doubts) mayDouble(ctx context.Context, problem error) error {
 	return nil
 }
 
-// lost returns nil if the task goes on although the broker has lost messages. What no position covers is read and sent again,
-// behind what survived. What is covered is not given again, so only off, which asks for no such promise, goes on without it.
+// lost decides about messages that a start finds missing. It returns nil if the task goes on: what no position covers is read
+// and sent again, behind what survived. What is covered is not given again by reading on: e is returned, so that the task goes
+// back, unless it has come out that it cannot and exactly.once = off asks for no such promise.
 func (d *doubts) lost(ctx context.Context, e *LostError) error {
-	if err := d.final(e); err != nil {
-		return err
+	switch {
+	case e.Covered && !d.without:
+		return e
+	case !e.Covered && d.once == onceRequired:
+		return connector.Permanent(fmt.Errorf("%w; others lie behind it, so it could only be sent late, which exactly.once = required "+
+			"forbids: set it to preferred to go on", e))
 	}
 	d.progress.losses.Add(1)
 	d.tell(ctx, slog.LevelError, "the broker has lost messages", e)
 	return nil
 }
 
-// final is e as a final error if the task must not go on without the messages, else nil.
-func (d *doubts) final(e *LostError) error {
-	switch {
-	case d.once == onceRequired:
-		return connector.Permanent(fmt.Errorf("%w; exactly.once = required forbids going on: set it to preferred, or to off where "+
-			"the position covers what was lost", e))
-	case e.Covered && d.once != onceOff:
-		return connector.Permanent(fmt.Errorf("%w; the position covers them, so going on would leave them out: set exactly.once = off "+
-			"to go on without them; to send them again, then stop the connector and set its offsets back", e))
-	}
-	return nil
-}
-
-// ended makes an error that lost messages have caused final, unless another start copes with the loss.
-func (d *doubts) ended(err error) error {
-	var lost *LostError
-	if !errors.As(err, &lost) || connector.IsPermanent(err) {
-		return err
-	}
-	if final := d.final(lost); final != nil {
-		return final
-	}
-	return err
+// stuck is the error of a task that must not go on without covered messages that are lost, and cannot go back either.
+func (d *doubts) stuck(e *LostError, why string) error {
+	return connector.Permanent(fmt.Errorf("%w; the position covers it, and %s, so going on would leave it out: set exactly.once = off "+
+		"to go on without it; to send it again, then stop the connector and set its offsets back", e, why))
 }
 
 func (d *doubts) tell(ctx context.Context, level slog.Level, what string, problem error) {

@@ -176,6 +176,9 @@ type memCatalog struct {
 	epoch    int64
 	position connector.Position
 	open     map[Queue]OpenQueue
+	closed   map[Queue]OpenQueue
+	base     map[Queue]int64 // where a queue ended when it was first opened
+	past     []memPast
 	fences   []Fence
 	commits  int
 	schemas  map[string]*connector.Schema
@@ -183,7 +186,8 @@ type memCatalog struct {
 }
 
 func newMemCatalog() *memCatalog {
-	return &memCatalog{position: connector.Position{}, open: map[Queue]OpenQueue{}, schemas: map[string]*connector.Schema{}}
+	return &memCatalog{position: connector.Position{}, open: map[Queue]OpenQueue{}, closed: map[Queue]OpenQueue{},
+		base: map[Queue]int64{}, schemas: map[string]*connector.Schema{}}
 }
 
 // claim starts a new epoch.
@@ -194,6 +198,11 @@ func (c *memCatalog) claim() (*memLedger, Start) {
 	s := Start{Writer: 7, Epoch: c.epoch, Position: maps.Clone(c.position)}
 	for _, q := range slices.SortedFunc(maps.Keys(c.open), func(a, b Queue) int { return a.ID - b.ID }) {
 		s.Open = append(s.Open, c.open[q])
+	}
+	for q, o := range c.closed {
+		if _, open := c.open[q]; !open {
+			s.Closed = append(s.Closed, o)
+		}
 	}
 	return &memLedger{c, c.epoch}, s
 }
@@ -231,6 +240,9 @@ func (l *memLedger) OpenQueues(_ context.Context, queues []OpenQueue) error {
 	return l.do("open", func() {
 		for _, q := range queues {
 			l.c.open[q.Queue] = q
+			if _, known := l.c.base[q.Queue]; !known {
+				l.c.base[q.Queue] = q.Low
+			}
 		}
 	})
 }
@@ -243,6 +255,7 @@ func (l *memLedger) Commit(_ context.Context, p Checkpoint) error {
 			l.c.open[q.Queue] = q
 		}
 		for _, q := range p.Close {
+			l.c.closed[q] = l.c.open[q]
 			delete(l.c.open, q)
 		}
 	})
@@ -250,6 +263,54 @@ func (l *memLedger) Commit(_ context.Context, p Checkpoint) error {
 
 func (l *memLedger) RecordFence(_ context.Context, f Fence) error {
 	return l.do("fence", func() { l.c.fences = append(l.c.fences, f) })
+}
+
+// memPast is a checkpoint that is remembered.
+type memPast struct {
+	Past
+	position connector.Position
+}
+
+func (l *memLedger) Remember(context.Context) error {
+	return l.do("remember", func() {
+		p := memPast{Past{Version: int64(len(l.c.past) + 1), At: time.Now()}, maps.Clone(l.c.position)}
+		for q := range l.c.base {
+			o, open := l.c.open[q]
+			if !open {
+				o = l.c.closed[q]
+			}
+			p.Queues = append(p.Queues, o)
+		}
+		l.c.past = append(l.c.past, p)
+	})
+}
+
+func (l *memLedger) Past(context.Context) (all []Past, err error) {
+	l.c.mu.Lock()
+	defer l.c.mu.Unlock()
+	for _, p := range slices.Backward(l.c.past) {
+		all = append(all, p.Past)
+	}
+	return all, nil
+}
+
+func (l *memLedger) GoBack(_ context.Context, to Past) (moved []Moved, err error) {
+	return moved, l.do("go back", func() {
+		p := l.c.past[to.Version-1]
+		l.c.past = l.c.past[:to.Version]
+		for partition, o := range l.c.position {
+			if o != p.position[partition] {
+				moved = append(moved, Moved{partition, o, p.position[partition]})
+			}
+		}
+		l.c.position = maps.Clone(p.position)
+		for q, base := range l.c.base {
+			l.c.open[q] = OpenQueue{Queue: q, Low: base}
+		}
+		for _, q := range p.Queues {
+			l.c.open[q.Queue] = q
+		}
+	})
 }
 
 func (l *memLedger) FencesBefore(_ context.Context, q Queue, offset int64) ([]Fence, error) {

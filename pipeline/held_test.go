@@ -30,7 +30,7 @@ func coveredBehindHeld(t *testing.T, before bool) {
 		}
 	}
 	b := oneQueue(t, &script{reads: []func() (connector.Batch, error){batch(other, 1)}, end: untilDone}, "exactly.once", "required")
-	b.leave(1, 5, OpenQueue{theQueue, 0, 1})
+	b.leave(1, 5, OpenQueue{Queue: theQueue, Low: 0, Seq: 1})
 	b.log(1, 0, 1, 5)
 	if before {
 		st := stamp{Writer: 7, Epoch: 1, Number: 2, Partition: partitionHash(other), Mark: connector.Mark{Offset: 1}}
@@ -39,7 +39,7 @@ func coveredBehindHeld(t *testing.T, before bool) {
 	require.NoError(t, b.start(t)())
 	pos, open := b.catalog.state()
 	require.Equal(t, offset(2), pos[other])
-	require.Equal(t, map[Queue]OpenQueue{theQueue: {theQueue, 0, 1}}, open)
+	require.Equal(t, map[Queue]OpenQueue{theQueue: {Queue: theQueue, Low: 0, Seq: 1}}, open)
 
 	b.job.Source = &script{reads: []func() (connector.Batch, error){batch(other, 2), batch(only, 5)}}
 	require.NoError(t, b.start(t)())

@@ -47,9 +47,10 @@ type lane struct {
 	readBackBy int64 // epoch of an earlier owner that read the queue back, as the read-back has seen by its fence
 
 	// The lane's goroutine's own.
-	buffer []Message // memory for batch
-	batch  []Message // the send at hand: what is not acknowledged of it
-	chunks []chunk   // that it consists of, and at most one more
+	suspect bool      // the broker may have restarted since the last send
+	buffer  []Message // memory for batch
+	batch   []Message // the send at hand: what is not acknowledged of it
+	chunks  []chunk   // that it consists of, and at most one more
 
 	mu      sync.Mutex
 	state   laneState
@@ -60,6 +61,15 @@ type lane struct {
 	pending int           // messages taken in and not acknowledged
 	active  time.Time     // when the last one was
 	spans   []*span       // acknowledged and not covered by a committed position, by offset
+	held    int           // of them found by a read-back
+	last    sent          // the newest message that is acknowledged
+	tail    sent          // the newest that a position covers, that and all before it
+}
+
+// sent is where one of the writer's messages lies; number 0 is none.
+type sent struct {
+	offset int64
+	number uint64
 }
 
 type laneState uint8
@@ -83,6 +93,12 @@ type span struct {
 	seq    uint64 // of the source batch; spanUnclaimed for a message found by a read-back and not yet read from the source
 	offset int64  // of the first
 	number uint64
+	count  int
+	found  bool // by a read-back
+}
+
+func (s *span) last() sent {
+	return sent{s.offset + int64(s.count) - 1, s.number + uint64(s.count) - 1}
 }
 
 const spanUnclaimed = math.MaxUint64
@@ -164,6 +180,9 @@ func (l *lane) send(ctx context.Context) error {
 func (l *lane) attempt(ctx context.Context) (stored bool, err error) {
 	unsure := false
 	err = l.retry.do(ctx, "send to "+l.queue.String(), func() error {
+		if err := l.lookBack(ctx); err != nil {
+			return err
+		}
 		if err := awaitLease(ctx, l.retry, l.lease); err != nil {
 			return err
 		}
@@ -174,6 +193,7 @@ func (l *lane) attempt(ctx context.Context) (stored bool, err error) {
 			l.points.Reached(failpoint.SourceSent)
 			return l.acknowledge(func(i int) int64 { return base + int64(i) }, len(l.batch))
 		case errors.Is(err, ErrNotStored) || connector.IsPermanent(err):
+			l.suspect = true
 			return err
 		case ctx.Err() != nil:
 			return err // the next owner finds out
@@ -197,12 +217,13 @@ func (l *lane) acknowledge(offset func(i int) int64, n int) error {
 		l.mu.Unlock()
 		return &LostError{Queue: l.queue, Offset: first, Expected: uint64(l.next), Found: uint64(first), Covered: first < low}
 	}
+	l.last = sent{offset(n - 1), l.number + uint64(n) - 1}
 	bytes, taken := 0, 0
 	finished := l.chunks[:0:0]
 	for taken < n {
 		c := &l.chunks[0]
 		k := min(len(c.msgs), n-taken)
-		l.spans = append(l.spans, &span{seq: c.seq, offset: offset(taken), number: l.number + uint64(taken)})
+		l.spans = append(l.spans, &span{seq: c.seq, offset: offset(taken), number: l.number + uint64(taken), count: k})
 		finished = append(finished, chunk{seq: c.seq, msgs: c.msgs[:k]})
 		for i := range c.msgs[:k] {
 			bytes += len(c.msgs[i].Body)
@@ -250,17 +271,36 @@ func (l *lane) restamp() {
 // holds mu.
 func (l *lane) uncoveredLocked(seq uint64) OpenQueue {
 	n := 0
-	for n < len(l.spans) && l.spans[n].seq <= seq {
-		n++
+	for ; n < len(l.spans) && l.spans[n].seq <= seq; n++ {
+		if l.spans[n].found {
+			l.held--
+		}
+	}
+	if n > 0 {
+		l.tail = l.spans[n-1].last()
 	}
 	l.spans = slices.Delete(l.spans, 0, n)
 	if len(l.spans) > maxSpans { // behind a found message that the source does not give again
-		l.spans = slices.DeleteFunc(l.spans, func(s *span) bool { return s.seq <= seq })
+		l.spans = slices.DeleteFunc(l.spans, func(s *span) bool {
+			if s.seq <= seq && s.found {
+				l.held--
+			}
+			return s.seq <= seq
+		})
 	}
+	o := OpenQueue{Queue: l.queue, Low: l.next, Seq: l.number, Tail: l.tail.offset, TailSeq: l.tail.number}
 	if len(l.spans) > 0 {
-		return OpenQueue{Queue: l.queue, Low: l.spans[0].offset, Seq: l.spans[0].number}
+		o.Low, o.Seq = l.spans[0].offset, l.spans[0].number
 	}
-	return OpenQueue{Queue: l.queue, Low: l.next, Seq: l.number}
+	return o
+}
+
+// holds reports whether messages that a read-back found are not covered yet. What lies behind them may be: a position that is
+// committed meanwhile is none to go back to, as Tail does not speak for all of it.
+func (l *lane) holds() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.held > 0
 }
 
 // maxSpans is more than a window of spans.
@@ -294,6 +334,8 @@ func (l *lane) open(o OpenQueue, n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.state, l.next, l.low, l.number, l.active = laneOpen, o.Low, o.Low, o.Seq, time.Now()
+	l.tail = sent{o.Tail, o.TailSeq}
+	l.last = l.tail
 	l.pending += n
 }
 

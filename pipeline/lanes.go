@@ -1,7 +1,9 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/gantry-connect/gantry/internal/failpoint"
@@ -78,20 +80,17 @@ func (s *Source) openLanes(ctx context.Context, g *group, chunks []laneChunk) er
 
 func (s *Source) openClosed(ctx context.Context, closed []*laneChunk) error {
 	open := make([]OpenQueue, len(closed))
+	g := newGroup(ctx, s.logger, 8)
 	for i, c := range closed {
-		o, err := s.beginOpen(ctx, c.lane)
-		if err != nil {
+		g.Go("opener", func(ctx context.Context) (err error) {
+			open[i], err = s.beginOpen(ctx, c.lane)
 			return err
-		}
-		open[i] = o
+		})
 	}
-	err := s.retry.do(ctx, "record queues as open", func() error {
-		if err := awaitLease(ctx, s.retry, s.lease); err != nil {
-			return err
-		}
-		return s.ledger.OpenQueues(ctx, open)
-	})
-	if err != nil {
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if err := s.recordOpen(ctx, open); err != nil {
 		return err
 	}
 	s.points.Reached(failpoint.SourceOpened)
@@ -101,33 +100,51 @@ func (s *Source) openClosed(ctx context.Context, closed []*laneChunk) error {
 	return nil
 }
 
-// beginOpen returns where a queue that is about to be opened ends, and the number of its next message.
+func (s *Source) recordOpen(ctx context.Context, open []OpenQueue) error {
+	return s.retry.do(ctx, "record queues as open", func() error {
+		if err := awaitLease(ctx, s.retry, s.lease); err != nil {
+			return err
+		}
+		return s.ledger.OpenQueues(ctx, open)
+	})
+}
+
+// beginOpen returns where a queue that is about to be opened ends, and the number of its next message. A queue that has lost
+// messages since it was closed is recorded as open as it was then, so that the next start reads it back.
 func (s *Source) beginOpen(ctx context.Context, l *lane) (OpenQueue, error) {
-	_, end, err := l.bounds(ctx)
+	start, end, err := l.bounds(ctx)
 	if err != nil {
 		return OpenQueue{}, err
 	}
-	o := OpenQueue{Queue: l.queue, Low: end, Seq: max(l.stamped, 1)}
-	known := l.next // 0 unless it was open before
-	if l.stamped == 0 {
-		for _, c := range s.start.Closed {
-			if c.Queue == l.queue && c.Seq > 0 {
-				o.Seq, known = c.Seq, c.Low
-			}
+	o := OpenQueue{Queue: l.queue, Low: end, Seq: 1}
+	was, known := s.closedAt(l)
+	if known {
+		err := l.lostBelow(ctx, &was, start, end)
+		if errors.Is(err, ErrBrokerLostData) {
+			return OpenQueue{}, cmp.Or(s.recordOpen(ctx, []OpenQueue{was}), err)
 		}
-	}
-	if end < known {
-		lost := &LostError{Queue: l.queue, Offset: end, Expected: uint64(known), Found: uint64(end), Covered: true}
-		if err := l.doubts.lost(ctx, lost); err != nil {
+		if err != nil {
 			return OpenQueue{}, err
 		}
-		if l.stamped > 0 { // readers take numbers that begin again from a new epoch only
-			return OpenQueue{}, lost
-		}
-		o.Seq = 1
+		o.Seq, o.Tail, o.TailSeq = was.Seq, was.Tail, was.TailSeq
 	}
 	l.stamped = o.Seq
 	return o, nil
+}
+
+// closedAt is where a queue ended when it was closed, by this start or before.
+func (s *Source) closedAt(l *lane) (OpenQueue, bool) {
+	if l.stamped > 0 {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return OpenQueue{Queue: l.queue, Low: l.next, Seq: l.stamped, Tail: l.tail.offset, TailSeq: l.tail.number}, true
+	}
+	for _, c := range s.start.Closed {
+		if c.Queue == l.queue && c.Seq > 0 {
+			return c, true
+		}
+	}
+	return OpenQueue{}, false
 }
 
 // startLane starts the lane's goroutine if it does not run.

@@ -17,7 +17,7 @@ type Ledger interface {
 	OpenQueues(ctx context.Context, queues []OpenQueue) error
 	// Commit moves the position and what is recorded of the open queues, all or nothing.
 	Commit(ctx context.Context, c Checkpoint) error
-	// RecordFence remembers where a fence lies. Recording it twice is not an error.
+	// RecordFence remembers where a fence of this or an earlier epoch lies. Recording it twice is not an error.
 	RecordFence(ctx context.Context, f Fence) error
 	// FencesBefore returns, of every writer, the highest recorded fence that lies in q below offset.
 	FencesBefore(ctx context.Context, q Queue, offset int64) ([]Fence, error)
@@ -28,6 +28,10 @@ type OpenQueue struct {
 	Queue
 	Low int64  // no record that the committed position does not cover lies below it
 	Seq uint64 // the number that the writer's first message at or behind Low carries; 0 is unknown
+	// Tail is where the writer's message TailSeq lies, the newest known that the committed position covers. While it is there, the
+	// broker has lost nothing that is covered. TailSeq 0: none is known.
+	Tail    int64
+	TailSeq uint64
 }
 
 // Fence is a message that ends everything its writer sends under a lower (epoch, term) into its queue.
@@ -66,7 +70,7 @@ type Start struct {
 	Generation int64
 	Open       []OpenQueue // not empty: the last owner stopped uncleanly
 	// Closed is where queues ended when they were closed, as far as the ledger remembers: numbers then go on instead of
-	// starting at 1, and a queue that has become shorter is noticed.
+	// starting at 1, and what a queue has lost since is noticed.
 	Closed []OpenQueue
 }
 
@@ -88,14 +92,18 @@ type LostError struct {
 	Writer   uint32 // 0 if the loss shows by offsets alone
 	Offset   int64  // where it was noticed
 	Expected uint64 // number or offset
-	Found    uint64
-	Covered  bool // records that the committed position covers are missing: reading on from there does not give them again
+	Found    uint64 // number or offset; number 0: message Expected was acknowledged at Offset, and is not there any more
+	Covered  bool   // records that the committed position covers are missing: reading on from there does not give them again
 }
 
 func (e *LostError) Error() string {
 	if e.Writer == 0 {
 		return fmt.Sprintf("queue %v at offset %d: %v: expected offset %d or higher, found %d", e.Queue, e.Offset, ErrBrokerLostData,
 			e.Expected, e.Found)
+	}
+	if e.Found == 0 {
+		return fmt.Sprintf("queue %v: %v: writer %d's message %d, acknowledged at offset %d, is not there any more", e.Queue,
+			ErrBrokerLostData, e.Writer, e.Expected, e.Offset)
 	}
 	return fmt.Sprintf("queue %v at offset %d: %v: writer %d's message %d should come next, found %d", e.Queue, e.Offset,
 		ErrBrokerLostData, e.Writer, e.Expected, e.Found)

@@ -52,7 +52,7 @@ func (m *model) newSource(ledger *memLedger, start Start) *Source {
 	require.NoError(m.t, err)
 	key, value := jsonPair(m.t)
 	job := SourceJob{Config: conf, Source: src, Guarantee: connector.ExactlyOnce, Key: key, Value: value, Broker: m.broker,
-		Ledger: ledger, Lease: always{}, Schemas: m.catalog, Queues: someQueues(3), Start: start, WindowRecords: 40}
+		Ledger: ledger, Lease: always{}, Schemas: m.catalog, Queues: someQueues(3), Start: start, History: ledger, WindowRecords: 40}
 	if m.tweak != nil {
 		m.tweak(&job)
 	}

@@ -155,6 +155,7 @@ func (l *lane) look(ctx context.Context, m *Received, sc *scanner) error {
 		return l.recordFence(ctx, m.Offset, s.Term, s.Epoch)
 	case v == fence && s.Epoch < l.epoch:
 		l.readBackBy = s.Epoch
+		return l.recordFence(ctx, m.Offset, s.Term, s.Epoch) // its owner may have died before it could
 	case v == counts:
 		sc.found(m.Offset, &s)
 	}
@@ -168,8 +169,12 @@ func (l *lane) resolve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	from, err := l.resolveFrom(ctx, end)
+	if err != nil {
+		return err
+	}
 	var offsets []int64
-	err = l.scan(ctx, l.next, end, &scanner{rules: &rules, found: func(offset int64, _ *stamp) { offsets = append(offsets, offset) }})
+	err = l.scan(ctx, from, end, &scanner{rules: &rules, found: func(offset int64, _ *stamp) { offsets = append(offsets, offset) }})
 	if err != nil {
 		return err
 	}
@@ -181,46 +186,40 @@ func (l *lane) resolve(ctx context.Context) error {
 		return err
 	}
 	l.mu.Lock()
-	l.next = max(l.next, end)
+	l.next = end
 	l.mu.Unlock()
 	return nil
 }
 
 // recover brings a queue that the last owner left open into a known state. It returns what arrived and counts, in order.
 func (l *lane) recover(ctx context.Context, o OpenQueue) ([]arrived, error) {
-	rules, err := l.rulesAt(ctx, o)
-	if err != nil {
-		return nil, err
-	}
 	end, err := l.fence(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if end < o.Low {
-		err := l.doubts.lost(ctx, &LostError{Queue: l.queue, Offset: end, Expected: uint64(o.Low), Found: uint64(end), Covered: true})
-		if err != nil {
-			return nil, err
-		}
-		// Nothing tells which number was the last to survive. Readers take a new epoch that begins at 1.
-		rules.writer(l.writer).Next = 1
+	if o, err = l.recoverFrom(ctx, o, end); err != nil {
+		return nil, err
 	}
-	low, err := l.expired(ctx, o, end, &rules)
+	rules, err := l.rulesAt(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	l.open(OpenQueue{Queue: l.queue, Low: end, Seq: 0}, 0)
+	l.spans, l.held, l.readBackBy = nil, 0, 0
+	l.open(OpenQueue{Queue: l.queue, Low: end, Tail: o.Tail, TailSeq: o.TailSeq}, 0)
 	l.covered(min(o.Low, end))
 	var found []arrived
 	var first int64 // epoch of found[0]
-	err = l.scan(ctx, low, end, &scanner{rules: &rules, lost: l.doubts.lost, found: func(offset int64, s *stamp) {
+	err = l.scan(ctx, o.Low, end, &scanner{rules: &rules, lost: l.doubts.lost, found: func(offset int64, s *stamp) {
 		if len(found) == 0 {
 			first = s.Epoch
 		}
-		sp := &span{seq: spanUnclaimed, offset: offset, number: s.Number}
+		sp := &span{seq: spanUnclaimed, offset: offset, number: s.Number, count: 1, found: true}
 		if s.Partition == unmarked { // nothing that a source gives again
 			sp.seq = 0
 		}
+		l.last = sp.last()
 		l.spans = append(l.spans, sp)
+		l.held++
 		found = append(found, arrived{partition: s.Partition, mark: s.Mark, lane: l, span: sp})
 	}})
 	if err != nil {
@@ -251,24 +250,6 @@ func (l *lane) rulesAt(ctx context.Context, o OpenQueue) (readers, error) {
 		}
 	}
 	return rules, err
-}
-
-// expired returns from where the queue can be read back. Messages between o.Low and the queue's start may have been ours.
-func (l *lane) expired(ctx context.Context, o OpenQueue, end int64, rules *readers) (int64, error) {
-	if o.Low >= end {
-		return o.Low, nil
-	}
-	start, _, err := l.bounds(ctx)
-	if err != nil || start <= o.Low {
-		return o.Low, err
-	}
-	err = l.doubts.mayDouble(ctx, fmt.Errorf("queue %v: offsets %d to %d have expired before they could be read back, so records in them may be sent twice",
-		l.queue, o.Low, start-1))
-	if err != nil {
-		return 0, err
-	}
-	rules.writer(l.writer).Next = 0
-	return start, nil
 }
 
 // unmarked is the partition hash of messages that are no record of a source, such as the dead letter of one that could not

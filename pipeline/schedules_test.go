@@ -63,7 +63,7 @@ func TestWhatArrivedIsNotSentAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := oneQueue(t, &script{reads: []func() (connector.Batch, error){lines(2, 6)}})
-		b.leave(1, 2, OpenQueue{theQueue, 2, 3})
+		b.leave(1, 2, OpenQueue{Queue: theQueue, Low: 2, Seq: 3})
 		for n := range 4 {
 			b.log(1, 0, uint64(n+1), n)
 		}
@@ -87,7 +87,7 @@ func TestLateMessageBehindAFenceBelowTheCheckpoint(t *testing.T) {
 		b.log(2, 1, 0, 0)
 		b.log(2, 1, 2, 1)
 		b.catalog.fences = []Fence{{Queue: theQueue, Writer: 7, Epoch: 2, Term: 1, Offset: 1}}
-		b.leave(2, 2, OpenQueue{theQueue, 3, 3})
+		b.leave(2, 2, OpenQueue{Queue: theQueue, Low: 3, Seq: 3})
 		b.log(1, 0, 2, 2) // late
 		require.NoError(t, b.start(t)())
 		require.Equal(t, eachOnce(0, 4), b.counted(t))
@@ -100,14 +100,14 @@ func TestFoundRecordsHoldTheCheckpointBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := oneQueue(t, &script{reads: []func() (connector.Batch, error){lines(0, 2)}, end: untilDone})
-		b.leave(1, 0, OpenQueue{theQueue, 0, 1})
+		b.leave(1, 0, OpenQueue{Queue: theQueue, Low: 0, Seq: 1})
 		for n := range 4 {
 			b.log(1, 0, uint64(n+1), n)
 		}
 		require.NoError(t, b.start(t)())
 		pos, open := b.catalog.state()
 		require.Equal(t, connector.Position{only: offset(2)}, pos)
-		require.Equal(t, map[Queue]OpenQueue{theQueue: {theQueue, 2, 3}}, open, "lines 2 and 3 have arrived and are not covered")
+		require.Equal(t, map[Queue]OpenQueue{theQueue: {Queue: theQueue, Low: 2, Seq: 3, Tail: 1, TailSeq: 2}}, open, "lines 2 and 3 have arrived and are not covered")
 
 		b.job.Source = &script{reads: []func() (connector.Batch, error){lines(2, 5)}}
 		require.NoError(t, b.start(t)())
@@ -121,7 +121,7 @@ func TestAFenceWhoseAckIsLostGetsTheNextTerm(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := oneQueue(t, &script{reads: []func() (connector.Batch, error){lines(1, 3)}})
-		b.leave(1, 1, OpenQueue{theQueue, 1, 2})
+		b.leave(1, 1, OpenQueue{Queue: theQueue, Low: 1, Seq: 2})
 		b.log(1, 0, 1, 0)
 		sends := 0
 		b.broker.fate = func(Queue, []Message) fate {
@@ -143,7 +143,7 @@ func TestAnOwnerThatMeetsANewerEpochStops(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := oneQueue(t, &script{reads: []func() (connector.Batch, error){lines(1, 3)}})
-		b.leave(1, 1, OpenQueue{theQueue, 0, 1})
+		b.leave(1, 1, OpenQueue{Queue: theQueue, Low: 0, Seq: 1})
 		b.log(9, 0, 1, 0)
 		require.ErrorIs(t, b.run(t.Context(), t, nil), ErrFenced)
 		pos, open := b.catalog.state()
@@ -155,8 +155,8 @@ func TestAnOwnerThatMeetsANewerEpochStops(t *testing.T) {
 func TestABrokerThatLostDataIsNoticed(t *testing.T) {
 	t.Parallel()
 	for name, break_ := range map[string]func(b *bench){
-		"the queue ends before the checkpoint": func(b *bench) { b.leave(1, 2, OpenQueue{theQueue, 20, 3}) },
-		"a message is missing in the middle":   func(b *bench) { b.leave(1, 2, OpenQueue{theQueue, 0, 1}); b.log(1, 0, 2, 2) },
+		"the queue ends before the checkpoint": func(b *bench) { b.leave(1, 2, OpenQueue{Queue: theQueue, Low: 20, Seq: 3}) },
+		"a message is missing in the middle":   func(b *bench) { b.leave(1, 2, OpenQueue{Queue: theQueue, Low: 0, Seq: 1}); b.log(1, 0, 2, 2) },
 		"an ack comes from below": func(b *bench) {
 			b.broker.fate = func(q Queue, msgs []Message) fate {
 				if mq := b.broker.queue(q); len(mq.msgs) == 4 {
@@ -167,22 +167,32 @@ func TestABrokerThatLostDataIsNoticed(t *testing.T) {
 			src := b.job.Source.(*script)
 			src.reads = append(src.reads, func() (connector.Batch, error) { synctest.Wait(); return lines(6, 8)() })
 		},
-		"the queue has become shorter since it was closed": func(b *bench) { b.job.Start.Closed = []OpenQueue{{theQueue, 5, 6}} },
+		"the queue has become shorter since it was closed": func(b *bench) {
+			b.catalog.closed[theQueue] = OpenQueue{Queue: theQueue, Low: 5, Seq: 6}
+		},
+		"the last message before the queue was closed is another's": func(b *bench) {
+			b.catalog.closed[theQueue] = OpenQueue{Queue: theQueue, Low: 1, Seq: 6, Tail: 0, TailSeq: 5}
+			b.log(1, 0, 4, 2)
+		},
+		"the last message before the checkpoint is another's": func(b *bench) {
+			b.leave(1, 2, OpenQueue{Queue: theQueue, Low: 1, Seq: 3, Tail: 0, TailSeq: 2})
+			b.log(1, 0, 1, 2)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				b := oneQueue(t, &script{reads: []func() (connector.Batch, error){lines(2, 6)}}, "exactly.once", onceRequired)
 				break_(b)
-				closed := b.job.Start.Closed
-				ledger, start := b.catalog.claim()
-				start.Closed = closed
-				b.job.Ledger, b.job.Start = ledger, start
-				s, err := NewSource(b.job)
-				require.NoError(t, err)
-				err = s.Run(t.Context(), nil)
+				err := b.run(t.Context(), t, nil)
 				require.ErrorIs(t, err, ErrBrokerLostData)
-				require.True(t, connector.IsPermanent(err))
+				if !connector.IsPermanent(err) { // the next start decides
+					b.broker.fate = nil
+					b.job.Source = &script{reads: []func() (connector.Batch, error){lines(2, 6)}}
+					err = b.run(t.Context(), t, nil)
+					require.ErrorIs(t, err, ErrBrokerLostData)
+				}
+				require.True(t, connector.IsPermanent(err), "%v", err)
 				var lost *LostError
 				require.ErrorAs(t, err, &lost)
 				require.Equal(t, theQueue, lost.Queue)
@@ -202,7 +212,7 @@ func TestLostMessagesThatNoPositionCoversAreSentAgain(t *testing.T) {
 				b := oneQueue(t, &script{reads: []func() (connector.Batch, error){lines(2, 6)}}, "exactly.once", once)
 				var reported []error
 				b.job.Report = func(_ context.Context, problem error) { reported = append(reported, problem) }
-				b.leave(1, 2, OpenQueue{theQueue, 0, 1})
+				b.leave(1, 2, OpenQueue{Queue: theQueue, Low: 0, Seq: 1})
 				b.log(1, 0, 1, 2)
 				b.log(1, 0, 3, 4)
 				require.NoError(t, b.start(t)())
@@ -261,7 +271,7 @@ func TestLostMessagesThatThePositionCovers(t *testing.T) {
 				b := oneQueue(t, &script{reads: []func() (connector.Batch, error){lines(6, 8)}}, "exactly.once", once)
 				reports := 0
 				b.job.Report = func(context.Context, error) { reports++ }
-				b.leave(1, 6, OpenQueue{theQueue, 6, 7})
+				b.leave(1, 6, OpenQueue{Queue: theQueue, Low: 6, Seq: 7})
 				b.log(1, 0, 1, 0)
 				b.log(1, 0, 2, 1)
 				if once != onceOff {
@@ -275,7 +285,7 @@ func TestLostMessagesThatThePositionCovers(t *testing.T) {
 				require.NoError(t, b.start(t)())
 				require.Equal(t, 1, reports)
 				msgs := b.broker.snapshot()[theQueue]
-				require.Len(t, msgs, 5, "two survived, a fence, two more")
+				require.Len(t, msgs, 6, "two survived, a fence, one more as there is no way back, two records")
 				require.NoError(t, readFrom(t, msgs, nil))
 				_, open := b.catalog.state()
 				require.Empty(t, open)
@@ -319,7 +329,7 @@ func TestNumbersGoOnWhereAQueueWasClosed(t *testing.T) {
 		b := oneQueue(t, &script{reads: []func() (connector.Batch, error){lines(1, 3)}})
 		b.log(1, 0, 1, 0)
 		ledger, start := b.catalog.claim()
-		start.Epoch, start.Closed = 2, []OpenQueue{{theQueue, 1, 2}}
+		start.Epoch, start.Closed = 2, []OpenQueue{{Queue: theQueue, Low: 1, Seq: 2}}
 		b.catalog.epoch, ledger.epoch = 2, 2
 		b.job.Ledger, b.job.Start = ledger, start
 		s, err := NewSource(b.job)
@@ -340,7 +350,7 @@ func TestExpiredReadBack(t *testing.T) {
 	for _, once := range []string{onceRequired, "preferred"} {
 		synctest.Test(t, func(t *testing.T) {
 			b := oneQueue(t, &script{reads: []func() (connector.Batch, error){lines(2, 6)}}, "exactly.once", once)
-			b.leave(1, 2, OpenQueue{theQueue, 2, 3})
+			b.leave(1, 2, OpenQueue{Queue: theQueue, Low: 2, Seq: 3})
 			b.broker.queue(theQueue).min = 5
 			b.log(1, 0, 4, 3)
 			err := b.start(t)()
@@ -364,7 +374,7 @@ func TestASourceThatDoesNotGiveTheSameAgain(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					b := oneQueue(t, &script{reads: []func() (connector.Batch, error){lines(from, 6)}}, "exactly.once", once)
-					b.leave(1, 2, OpenQueue{theQueue, 0, 1})
+					b.leave(1, 2, OpenQueue{Queue: theQueue, Low: 0, Seq: 1})
 					b.log(1, 0, 1, 2)
 					b.log(1, 0, 2, 3)
 					err := b.start(t)()
@@ -387,7 +397,7 @@ func TestAnAtLeastOnceSourceSendsAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := oneQueue(t, &script{reads: []func() (connector.Batch, error){lines(0, 3)}})
 		b.job.Guarantee = connector.AtLeastOnce
-		b.leave(1, 0, OpenQueue{theQueue, 0, 1})
+		b.leave(1, 0, OpenQueue{Queue: theQueue, Low: 0, Seq: 1})
 		b.log(1, 0, 1, 0)
 		require.NoError(t, b.start(t)())
 		require.Equal(t, map[string]int{"line 0": 2, "line 1": 1, "line 2": 1}, b.counted(t))
@@ -403,7 +413,7 @@ func TestSettlingEndsOnceAllThatArrivedIsCovered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := oneQueue(t, &script{reads: []func() (connector.Batch, error){lines(2, 4), lines(4, 6), lines(6, 8)}, end: untilDone})
 		b.job.Settle = true
-		b.leave(1, 2, OpenQueue{theQueue, 2, 3})
+		b.leave(1, 2, OpenQueue{Queue: theQueue, Low: 2, Seq: 3})
 		for n := range 5 {
 			b.log(1, 0, uint64(n+1), n)
 		}
@@ -426,7 +436,7 @@ func TestSettlingDoesNotWaitForASourceThatIsSilent(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := oneQueue(t, &script{end: untilDone}, "exactly.once", once)
 			b.job.Settle = true
-			b.leave(1, 2, OpenQueue{theQueue, 0, 1})
+			b.leave(1, 2, OpenQueue{Queue: theQueue, Low: 0, Seq: 1})
 			b.log(1, 0, 1, 2)
 			err := b.run(t.Context(), t, nil)
 			require.Equal(t, once == onceRequired, err != nil, "%v", err)
@@ -439,7 +449,7 @@ func TestWithoutFencesAnOwnerWaits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := oneQueue(t, &script{reads: []func() (connector.Batch, error){lines(0, 6)}}, "fences", "false", "batch.max.records", "2")
-		b.leave(1, 0, OpenQueue{theQueue, 0, 1})
+		b.leave(1, 0, OpenQueue{Queue: theQueue, Low: 0, Seq: 1})
 		b.log(1, 0, 1, 0)
 		sends := 0
 		b.broker.fate = func(Queue, []Message) fate {

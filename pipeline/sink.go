@@ -30,6 +30,8 @@ type SinkJob struct {
 	Schemas Schemas
 	Queues  QueueMap // of the dead-letter topic
 	Start   Start
+	// History is where points of the position's history are kept, for operators. nil: nowhere.
+	History History
 
 	// BufferBytes bounds what is pulled and not yet taken by the target. Default 16 MiB.
 	BufferBytes int64
@@ -59,6 +61,7 @@ type Sink struct {
 
 	moved   connector.Position // written, not committed
 	written volume             // since the last commit
+	past    historian
 }
 
 // sinkQueue is one queue that the task reads.
@@ -108,6 +111,7 @@ func NewSink(j SinkJob) (*Sink, error) {
 	}
 	s := &Sink{config: j.Config, task: j.Task, sink: j.Sink, job: j, retry: &retrier{j.Progress, j.Logger}, progress: j.Progress,
 		points: j.Failpoints, logger: j.Logger, buffer: newByteBudget(j.BufferBytes), chunks: make(chan *pulled, runsAhead), moved: connector.Position{}}
+	s.past = historian{history: j.History, retry: s.retry, every: rememberSink}
 	s.errors = tolerance{config: j.Config.CommonConfig, task: j.Task, progress: j.Progress, logger: j.Logger}
 	return s, nil
 }
@@ -393,5 +397,5 @@ func (s *Sink) commit(ctx context.Context) error {
 	s.progress.committed()
 	clear(s.moved)
 	s.written = volume{}
-	return nil
+	return s.past.committed(ctx, 0)
 }

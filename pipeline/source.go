@@ -36,6 +36,8 @@ type SourceJob struct {
 	Schemas Schemas
 	Queues  QueueMap
 	Start   Start
+	// History is where checkpoints are kept that the task can go back to. nil: it never goes back.
+	History History
 
 	// Settle ends the job as if by drain once the source has given again whatever had arrived before.
 	Settle bool
@@ -75,6 +77,7 @@ type Source struct {
 	errors    tolerance
 	read      chan batchRead
 	tidings   tidings
+	past      historian
 	parcels   chan *parcel // free ones
 
 	lanes  map[Queue]*lane    // grows by the encoder only
@@ -110,7 +113,8 @@ func NewSource(j SourceJob) (*Source, error) {
 	s.sender = sender{broker: j.Broker, ledger: j.Ledger, lease: j.Lease, writer: j.Start.Writer, epoch: j.Start.Epoch,
 		fences: j.Config.Fences, sendTimeout: j.SendTimeout, maxRecords: j.Config.BatchMaxRecords, maxBytes: j.Config.BatchMaxBytes,
 		mark: newWatermark(j.WindowRecords, j.WindowBytes), retry: &retrier{j.Progress, j.Logger}, progress: j.Progress, points: j.Failpoints,
-		doubts: &doubts{j.Config.ExactlyOnce, j.Progress, j.Logger, j.Report}}
+		doubts: &doubts{j.Config.ExactlyOnce, j.Progress, j.Logger, j.Report, false}}
+	s.past = historian{history: j.History, retry: s.retry, every: rememberEvery}
 	s.maker = messageMaker{key: j.Key, value: j.Value, both: structured(j.Config.ValueConverter), schemas: retryingSchemas{j.Schemas, s.retry},
 		known: map[*connector.Schema]string{}, pairs: map[[2]*connector.Schema]*connector.Schema{}, maxBytes: j.MaxMessageBytes}
 	s.errors = tolerance{config: j.Config.CommonConfig, task: j.Task, progress: j.Progress, logger: j.Logger}
@@ -155,7 +159,7 @@ func (s *Source) Run(ctx context.Context, drain <-chan struct{}) error {
 	s.points.Reached(failpoint.SourceClaimed)
 	found, err := s.arrivedBefore(ctx)
 	if err != nil {
-		return s.doubts.ended(err)
+		return err
 	}
 	g := newGroup(ctx, s.logger, 0)
 	reading, stop := context.WithCancel(g.ctx)
@@ -185,6 +189,9 @@ func (s *Source) Run(ctx context.Context, drain <-chan struct{}) error {
 		close(sent)
 		return nil
 	})
+	if !s.settle {
+		g.Go("auditor", func(ctx context.Context) error { return s.audit(reading, ctx) })
+	}
 	g.Go("committer", func(ctx context.Context) error { return s.commitAll(ctx, sent) })
 	g.Go("drain", func(ctx context.Context) error {
 		select {
@@ -201,16 +208,26 @@ func (s *Source) Run(ctx context.Context, drain <-chan struct{}) error {
 	if err == nil {
 		err = guard(s.logger, "source", func() error { return s.tell(ctx, true) })
 	}
-	return s.doubts.ended(err)
+	return err // one of lost messages is the next start's, which reads back, and goes back if need be
 }
 
 // arrivedBefore is what the last owner got into queues that it left open, and that the source will give again; nil if it
 // left none.
 func (s *Source) arrivedBefore(ctx context.Context) (*foundSet, error) {
 	if len(s.start.Open) == 0 {
-		return nil, nil
+		if s.settle {
+			return nil, nil
+		}
+		return nil, s.past.remember(ctx) // before any partition moves that was another task's
 	}
 	found, err := s.readBack(ctx)
+	var lost *LostError
+	if errors.As(err, &lost) && lost.Covered && !connector.IsPermanent(err) {
+		if err := s.goBack(ctx, lost); err != nil {
+			return nil, err
+		}
+		found, err = s.readBack(ctx)
+	}
 	if err != nil || s.once {
 		return found, err
 	}

@@ -99,7 +99,7 @@ func newBench(t *testing.T, src connector.Source, more ...string) *bench {
 func (b *bench) run(ctx context.Context, t *testing.T, drain <-chan struct{}) error {
 	t.Helper()
 	ledger, start := b.catalog.claim()
-	b.job.Ledger, b.job.Start = ledger, start
+	b.job.Ledger, b.job.Start, b.job.History = ledger, start, ledger
 	s, err := NewSource(b.job)
 	require.NoError(t, err)
 	return s.Run(ctx, drain)
