@@ -34,3 +34,22 @@ next:
 	}
 	return kept
 }
+
+// transformPlugins are the transforms and predicates.
+func transformPlugins() []PluginInfo {
+	var out []PluginInfo
+	for _, p := range transforms.Plugins() {
+		out = append(out, PluginInfo{Class: p.Class, Type: p.Type, Version: p.Version})
+	}
+	return out
+}
+
+// transformKeys are the keys of a transform or predicate, and its version; class may lack its package.
+func transformKeys(class string) (defs []connector.Definition, version string, ok bool) {
+	for _, p := range transforms.Plugins() {
+		if p.Class == class || strings.HasSuffix(p.Class, "."+class) {
+			return p.Config, p.Version, true
+		}
+	}
+	return nil, "", false
+}
