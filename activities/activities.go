@@ -51,6 +51,8 @@ type (
 		QueueMap(ctx context.Context, uid int64, topic string) ([]catalog.Queue, error)
 		FreezeQueueMap(ctx context.Context, uid int64, topic string, queues []catalog.Queue) ([]catalog.Queue, error)
 		PutSchema(ctx context.Context, fingerprint string, body []byte) error
+		SchemaDue(ctx context.Context, fingerprint string, every time.Duration) (bool, error)
+		NoteSchemaPublished(ctx context.Context, fingerprint string) error
 		Schema(ctx context.Context, fingerprint string) ([]byte, error)
 	}
 )
@@ -132,6 +134,8 @@ type Config struct {
 	// MaxCrashes is how many starts in a row may end in a panic, a hang or the death of their worker, without one record
 	// copied, before the task fails. Default 20.
 	MaxCrashes int
+	// SchemaTopic is where schemas that travel by reference are written, beside the catalog. Empty: nowhere.
+	SchemaTopic string
 	// WatchEvery is the pause between looks at topics that a sink waits for. Default 2 s.
 	WatchEvery time.Duration
 	// Failpoints are armed by tests; nil is inert.
@@ -177,8 +181,9 @@ func (c Config) validate() error {
 // Activities are the methods that workers register, and what is shared between their runs.
 type Activities struct {
 	Deps
-	config Config
-	log    *slog.Logger
+	config  Config
+	log     *slog.Logger
+	schemas *schemas
 
 	turns     turns
 	words     words
@@ -192,5 +197,6 @@ func New(c Config, d Deps) (*Activities, error) {
 	if err := c.validate(); err != nil {
 		return nil, fmt.Errorf("configure activities: %w", err)
 	}
-	return &Activities{Deps: d, config: c, log: c.Logger.With("worker", c.Worker), turns: newTurns(), words: newWords()}, nil
+	return &Activities{Deps: d, config: c, log: c.Logger.With("worker", c.Worker), schemas: newSchemas(c.SchemaTopic, d),
+		turns: newTurns(), words: newWords()}, nil
 }

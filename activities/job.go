@@ -105,7 +105,7 @@ func (a *Activities) copySource(ctx context.Context, p plan, plugin connector.Pl
 	defer closing(p.log, source)
 	loop, err := pipeline.NewSource(pipeline.SourceJob{
 		Config: c, Task: task.Number, Source: source, Guarantee: plugin.Guarantee(config), Key: key, Value: value, Transform: transform,
-		Broker: a.Broker, Ledger: j.ledger, Lease: leaseClock{lease}, Schemas: schemas{a.Catalog},
+		Broker: a.Broker, Ledger: j.ledger, Lease: leaseClock{lease}, Schemas: a.schemas,
 		Queues: queueMap{a, p.conn.UID, c.TopicCreate, c.TopicQueues}, Start: start, Settle: p.settle,
 		History: j.ledger, Report: func(ctx context.Context, problem error) { a.note(ctx, p, eventOf(problem), problem.Error()) },
 		Logger: p.log, Failpoints: a.config.Failpoints, Progress: j.progress,
@@ -146,7 +146,7 @@ func (a *Activities) copySink(ctx context.Context, p plan, plugin connector.Plug
 		Config: c, Task: task.Number, Sink: sink, Reads: reads,
 		Converters: func() (key, value pipeline.Converter, err error) { return newConverters(c.CommonConfig, config) },
 		Transforms: func() (pipeline.Transformer, error) { return transformer(config, plugin.Kind) },
-		Broker:     a.Broker, Ledger: j.ledger, Lease: leaseClock{lease}, Schemas: schemas{a.Catalog},
+		Broker:     a.Broker, Ledger: j.ledger, Lease: leaseClock{lease}, Schemas: a.schemas,
 		Queues: queueMap{a, p.conn.UID, true, deadLetterQueues}, Start: start, History: j.ledger,
 		Logger: p.log, Failpoints: a.config.Failpoints, Progress: j.progress,
 	})

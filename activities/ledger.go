@@ -2,7 +2,6 @@ package activities
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -233,27 +232,4 @@ func (m queueMap) freeze(ctx context.Context, topic string) ([]catalog.Queue, er
 		return nil, fmt.Errorf("look up the queues of topic %s: %w", topic, err)
 	}
 	return m.a.Catalog.FreezeQueueMap(ctx, m.uid, topic, found)
-}
-
-// schemas keeps schemas in the catalog as JSON.
-type schemas struct{ pages pages }
-
-func (s schemas) Put(ctx context.Context, schema *connector.Schema) error {
-	body, err := json.Marshal(schema)
-	if err != nil {
-		return connector.Permanent(fmt.Errorf("write schema %s as JSON: %w", schema.Name, err))
-	}
-	return s.pages.PutSchema(ctx, schema.Fingerprint(), body)
-}
-
-func (s schemas) Get(ctx context.Context, fingerprint string) (*connector.Schema, error) {
-	body, err := s.pages.Schema(ctx, fingerprint)
-	if err != nil {
-		return nil, err
-	}
-	schema := new(connector.Schema)
-	if err := json.Unmarshal(body, schema); err != nil {
-		return nil, connector.Permanent(fmt.Errorf("read schema %s: %w", fingerprint, err))
-	}
-	return schema, nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -17,6 +18,28 @@ func (c *Catalog) PutSchema(ctx context.Context, fingerprint string, body []byte
 		pgx.StrictNamedArgs{"fingerprint": fingerprint, "body": json.RawMessage(body)})
 	if err != nil {
 		return fmt.Errorf("put schema %s: %w", fingerprint, err)
+	}
+	return nil
+}
+
+// SchemaDue reports whether a schema that was put has not been written to the schema topic for so long, or never.
+func (c *Catalog) SchemaDue(ctx context.Context, fingerprint string, every time.Duration) (due bool, err error) {
+	err = c.pool.QueryRow(ctx, `
+		select exists (select from gantry.schemas
+			where fingerprint = @fingerprint and (published_at is null or published_at < clock_timestamp() - @every::interval))`,
+		pgx.StrictNamedArgs{"fingerprint": fingerprint, "every": every}).Scan(&due)
+	if err != nil {
+		return false, fmt.Errorf("look when schema %s was published: %w", fingerprint, err)
+	}
+	return due, nil
+}
+
+// NoteSchemaPublished notes that a schema has been written to the schema topic just now.
+func (c *Catalog) NoteSchemaPublished(ctx context.Context, fingerprint string) error {
+	_, err := c.pool.Exec(ctx, "update gantry.schemas set published_at = clock_timestamp() where fingerprint = @fingerprint",
+		pgx.StrictNamedArgs{"fingerprint": fingerprint})
+	if err != nil {
+		return fmt.Errorf("note that schema %s was published: %w", fingerprint, err)
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -339,7 +338,7 @@ func (c *memCatalog) Get(_ context.Context, fingerprint string) (*connector.Sche
 	if s := c.schemas[fingerprint]; s != nil {
 		return s, nil
 	}
-	return nil, errors.New("no such schema")
+	return nil, ErrNoSchema
 }
 
 // always is a lease that never runs out: safety may not rest on leases.

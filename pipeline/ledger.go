@@ -76,9 +76,14 @@ type Start struct {
 
 // Schemas keeps the schemas that travel by reference.
 type Schemas interface {
+	// Put returns once every reader can get the schema.
 	Put(ctx context.Context, s *connector.Schema) error
+	// Get finds a schema; ErrNoSchema says that there is none.
 	Get(ctx context.Context, fingerprint string) (*connector.Schema, error)
 }
+
+// ErrNoSchema says that a message refers to a schema that is nowhere to be found: the message is bad.
+var ErrNoSchema = errors.New("there is no such schema")
 
 // ErrFenced says that a newer epoch owns the task: this owner commits nothing more, and may claim again.
 var ErrFenced = errors.New("a newer epoch owns the task")

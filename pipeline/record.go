@@ -105,7 +105,7 @@ func (r *recordMaker) readKey(ctx context.Context, rec *connector.Record, m *Rec
 	} else if m.Key == "" {
 		return nil
 	}
-	s, err := r.schema(ctx, ps.keySchema)
+	s, err := r.schema(ctx, ps.keySchema, stageKeyConverter)
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func (r *recordMaker) readBody(ctx context.Context, rec *connector.Record, m *Re
 	case kind == bodyEmpty || strings.HasSuffix(kind, " "+bodyEmpty):
 		body, kind = nil, strings.TrimSuffix(strings.TrimSuffix(kind, bodyEmpty), " ")
 	}
-	s, err := r.schema(ctx, ps.schema)
+	s, err := r.schema(ctx, ps.schema, stageValueConverter)
 	if err != nil {
 		return err
 	}
@@ -149,8 +149,8 @@ func (r *recordMaker) readBody(ctx context.Context, rec *connector.Record, m *Re
 	return nil
 }
 
-// schema looks a fingerprint up; none is no schema.
-func (r *recordMaker) schema(ctx context.Context, print string) (*connector.Schema, error) {
+// schema looks a fingerprint up for a stage; none is no schema.
+func (r *recordMaker) schema(ctx context.Context, print, stage string) (*connector.Schema, error) {
 	if print == "" {
 		return nil, nil
 	}
@@ -158,8 +158,11 @@ func (r *recordMaker) schema(ctx context.Context, print string) (*connector.Sche
 		return s, nil
 	}
 	s, err := r.schemas.Get(ctx, print)
+	if errors.Is(err, ErrNoSchema) {
+		return nil, &stageError{stage, err}
+	}
 	if err != nil {
-		return nil, fmt.Errorf("read schema %s from the catalog: %w", print, err)
+		return nil, err
 	}
 	if len(r.known) >= maxKnownSchemas {
 		clear(r.known)

@@ -73,7 +73,7 @@ func (r *retrier) do(ctx context.Context, what string, call func() error) error 
 // queue is not what it was, or nobody wants the result.
 func final(ctx context.Context, err error) bool {
 	return ctx.Err() != nil || errors.Is(err, ErrFenced) || connector.IsPermanent(err) || errors.Is(err, ErrBrokerLostData) ||
-		errors.Is(err, ErrOffsetOutOfRange)
+		errors.Is(err, ErrOffsetOutOfRange) || errors.Is(err, ErrNoSchema)
 }
 
 // awaitLease returns at once while the lease holds, else when it holds again.

@@ -88,7 +88,7 @@ func work(ctx context.Context, p *parts, points *failpoint.Set) error {
 	s := p.settings
 	return workers.Run(ctx, workers.Config{
 		ID: s.get("worker.id"), Group: s.get("worker.group"), Capacity: s.number("worker.capacity"),
-		Namespace: s.get("temporal.namespace"), Activities: activities.Config{Failpoints: points}, Logger: p.log,
+		Namespace: s.get("temporal.namespace"), Activities: activities.Config{Failpoints: points, SchemaTopic: s.get("rocketmq.schema-topic")}, Logger: p.log,
 	}, workers.Deps{Temporal: p.temporal, Catalog: p.catalog, RocketMQ: p.rocketmq, Plugins: plugins})
 }
 

@@ -39,6 +39,7 @@ var settings = []setting{
 	{key: "rocketmq.nameservers", fallback: "127.0.0.1:9876", doc: "RocketMQ name servers, host:port, comma-separated", check: checkAddresses},
 	{key: "rocketmq.accesskey", doc: "RocketMQ access key; empty without ACL"},
 	{key: "rocketmq.secretkey", doc: "RocketMQ secret key", secret: true},
+	{key: "rocketmq.schema-topic", fallback: "gantry-schemas", doc: "where schemas are written that messages refer to, for other installations; empty: nowhere"},
 	{key: "api.listen", fallback: "127.0.0.1:8083", doc: "where the REST API listens", check: checkAddress},
 	{key: "api.allow-unauthenticated-remote", fallback: "false", doc: "with api.auth=none: listen beyond loopback all the same, so that anyone who reaches the port is admin", check: checkBool},
 	{key: "api.auth", fallback: "none", doc: "who may use the API: none (everybody is admin), or of tokens, htpasswd and oidc, comma-separated", check: checkAuth},
