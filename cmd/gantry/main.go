@@ -3,26 +3,34 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
 	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/gantry-connect/gantry/cmd/gantry/operate"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := newRootCommand().ExecuteContext(ctx)
+	root, began := newRootCommand(), false
+	root.PersistentPreRun = func(*cobra.Command, []string) { began = true }
+	cmd, err := root.ExecuteContextC(ctx)
 	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "gantry:", err)
-		os.Exit(1)
+	if err == nil {
+		return
 	}
+	if !began {
+		err = operate.Usage(err) // nothing has run: the command line itself is wrong
+	}
+	operate.Report(os.Stderr, cmd, err)
+	os.Exit(operate.ExitCode(err))
 }
 
-// newRootCommand lists the commands; each lives in a file of its own and gets a context that ends on SIGINT or SIGTERM.
+// newRootCommand lists the commands; each lives in a file of its own, the operator's in package operate, and gets a context
+// that ends on SIGINT or SIGTERM.
 func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "gantry",
@@ -31,12 +39,29 @@ func newRootCommand() *cobra.Command {
 		SilenceErrors: true, // main prints an error once
 		SilenceUsage:  true,
 	}
-	root.AddCommand(
-		newServerCommand(), newWorkerCommand(), newAPICommand(),
-		newMigrateCommand(), newConfigCommand(), newOpenAPICommand(), newTokenCommand(), newAuditCommand(),
-		newDemoCommand(), newBenchCommand(), newDevCommand(),
-	)
+	operator := operate.New(version())
+	root.AddGroup(&cobra.Group{ID: headingRun, Title: "Run Gantry:"})
+	root.AddGroup(operate.Groups()...)
+	root.AddGroup(&cobra.Group{ID: headingCheckout, Title: "In a checkout:"})
+	worker := newWorkerCommand()
+	worker.AddCommand(operator.Workers...)
+	root.AddCommand(operator.Commands...)
+	add(root, headingRun, newServerCommand(), worker, newAPICommand(), newMigrateCommand(), newConfigCommand(), newTokenCommand(), newAuditCommand(), newOpenAPICommand())
+	add(root, headingCheckout, newDemoCommand(), newBenchCommand(), newDevCommand())
 	return root
+}
+
+// The headings of the commands that are no operator's.
+const (
+	headingRun      = "run"
+	headingCheckout = "checkout"
+)
+
+func add(root *cobra.Command, heading string, commands ...*cobra.Command) {
+	for _, cmd := range commands {
+		cmd.GroupID = heading
+		root.AddCommand(cmd)
+	}
 }
 
 // version is the module's version, or the commit for a build from a checkout.

@@ -1,0 +1,270 @@
+package operate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gantry-connect/gantry/client"
+	"github.com/gantry-connect/gantry/selector"
+)
+
+// files are the flags of commands that read connector files.
+type files struct {
+	paths     []string
+	recursive bool
+}
+
+func (f *files) add(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVarP(&f.paths, "filename", "f", nil, "file, folder (its .yaml, .yml and .json files) or - for the input; may be repeated")
+	cmd.Flags().BoolVarP(&f.recursive, "recursive", "R", false, "also the folders within folders")
+}
+
+func (f *files) read(s *session) ([]manifest, error) {
+	return readManifests(s.in, f.paths, f.recursive)
+}
+
+// What a change would be, or was.
+const (
+	created    = "created"
+	configured = "configured"
+	unchanged  = "unchanged"
+	pruned     = "pruned"
+)
+
+// dryRun is how far a change goes.
+type dryRun string
+
+func (d *dryRun) add(cmd *cobra.Command, t *tool) {
+	cmd.Flags().StringVar((*string)(d), "dry-run", "none", "none; client: only read the files, no server is called; server: have the server check everything and change nothing")
+	t.completeFlag(cmd, "dry-run", fixed("none", "client", "server"))
+}
+
+func (d dryRun) check() error {
+	if !slices.Contains([]dryRun{"none", "client", "server"}, d) {
+		return usagef("dry-run %q: must be none, client or server", string(d))
+	}
+	return nil
+}
+
+func (d dryRun) note() string {
+	if d == "none" {
+		return ""
+	}
+	return " (" + string(d) + " dry run)"
+}
+
+type applying struct {
+	files
+	dryRun   dryRun
+	prune    bool
+	selector string
+}
+
+func (t *tool) applyCommand() *cobra.Command {
+	var a applying
+	cmd := &cobra.Command{Use: "apply -f FILE…", Short: "Make connectors as files declare them", Args: usage(cobra.NoArgs),
+		Long: `Make connectors as files declare them: create those that are missing, change those that differ, leave the others alone. Applying
+the same files again changes nothing.
+
+A file holds YAML (several documents between lines of ---) or JSON, and in it connectors as {name, config, labels,
+initial_state}, in Kafka Connect's form {name, config}, or as a flat config with its name in it; also lists of them. Labels are
+left alone where a file has none; initial_state counts when a connector is created and never after.
+
+With --prune, connectors that the selector matches and no file declares are deleted, so that a folder is the whole truth about
+them. Every connector that is declared must then carry the selector's labels.`,
+		Example: `  gantry apply -f connectors/
+  gantry apply -f connectors/ --prune -l team=orders
+  gantry apply -f orders.yaml --dry-run=server
+  kubectl get configmap x -o jsonpath='{.data.connector}' | gantry apply -f -`,
+		RunE: t.run(func(ctx context.Context, s *session, _ []string) error { return a.do(ctx, s) })}
+	a.add(cmd)
+	a.dryRun.add(cmd, t)
+	cmd.Flags().BoolVar(&a.prune, "prune", false, "delete the connectors that -l matches and no file declares")
+	cmd.Flags().StringVarP(&a.selector, "selector", "l", "", "labels of what --prune may delete; of a connector without them nothing is applied")
+	return t.withOutput(cmd)
+}
+
+func (a *applying) do(ctx context.Context, s *session) error {
+	if err := a.dryRun.check(); err != nil {
+		return err
+	}
+	picks, err := selector.Parse(a.selector)
+	switch {
+	case err != nil:
+		return Usage(err)
+	case a.prune && strings.TrimSpace(a.selector) == "":
+		return usagef("--prune needs -l: it says which connectors the files are the whole truth about")
+	}
+	all, err := a.read(s)
+	if err != nil {
+		return err
+	}
+	for _, m := range all {
+		if a.selector != "" && !picks.Matches(m.Labels) {
+			return failf(ExitInvalid, "%s: does not carry the labels of -l %s: add them to it", m.source, a.selector)
+		}
+	}
+	out := newOutcomes(s, a.dryRun)
+	for _, m := range all {
+		what := "read"
+		if a.dryRun != "client" {
+			what, err = m.apply(ctx, s.api, a.dryRun == "server")
+		}
+		out.add(m.Name, what, wrapSource(m, err))
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	if a.prune && a.dryRun != "client" && !out.failed() { // what could not be applied may have been renamed
+		if err := a.pruneRest(ctx, s, all, out); err != nil {
+			return err
+		}
+	}
+	return out.end()
+}
+
+func wrapSource(m manifest, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", m.source, err)
+}
+
+func (a *applying) pruneRest(ctx context.Context, s *session, declared []manifest, out *outcomes) error {
+	theirs, err := s.api.Overviews(ctx, client.Query{Selector: a.selector})
+	if err != nil {
+		return fmt.Errorf("find what to prune: %w", err)
+	}
+	for _, c := range theirs {
+		if slices.ContainsFunc(declared, func(m manifest) bool { return m.Name == c.Name }) {
+			continue
+		}
+		if a.dryRun == "none" {
+			err = s.api.Delete(ctx, c.Name, client.Deletion{})
+		}
+		out.add(c.Name, pruned, err)
+	}
+	return nil
+}
+
+// apply makes the connector as the manifest says and tells what that was.
+func (m manifest) apply(ctx context.Context, api *client.Client, dry bool) (string, error) {
+	now, err := fetch(ctx, api, m.Name)
+	if errors.Is(err, client.ErrNotFound) {
+		_, err := api.Create(ctx, client.NewConnector{Name: m.Name, Config: m.Config, Labels: m.Labels, InitialState: m.InitialState}, dry)
+		return created, err
+	}
+	if err != nil {
+		return "", err
+	}
+	what := unchanged
+	if !maps.Equal(m.Config, now.Config) {
+		revision, _, err := api.ReplaceConfig(ctx, m.Name, m.Config, client.Replacement{DryRun: dry})
+		if err != nil {
+			return "", err
+		}
+		// A secret is masked in what was fetched: whether it differs is known by the revision only.
+		if revision != now.revision || dry && !m.sameButSecrets(now.Config) {
+			what = configured
+		}
+	}
+	if m.labelled && !maps.Equal(m.Labels, now.Labels) {
+		what = configured
+		if !dry {
+			err = api.PutLabels(ctx, m.Name, m.Labels)
+		}
+	}
+	return what, err
+}
+
+// mask is what the server shows instead of a secret.
+const mask = "********"
+
+// sameButSecrets compares with a config in which secrets are masked.
+func (m manifest) sameButSecrets(shown map[string]string) bool {
+	return maps.EqualFunc(m.Config, shown, func(a, b string) bool { return a == b || b == mask })
+}
+
+// kept is a connector as the server has it.
+type kept struct {
+	manifest
+	revision int64
+}
+
+// fetch reads a connector in the form of a manifest.
+func fetch(ctx context.Context, api *client.Client, name string) (kept, error) {
+	config, revision, err := api.Config(ctx, name)
+	if err != nil {
+		return kept{}, err
+	}
+	labels, err := api.Labels(ctx, name)
+	if err != nil {
+		return kept{}, err
+	}
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	return kept{manifest{Name: name, Config: withoutName(config), Labels: labels}, revision}, nil
+}
+
+// outcome is what became of one connector.
+type outcome struct {
+	Name    string `json:"name"`
+	Outcome string `json:"outcome"`
+	Error   string `json:"error,omitempty"`
+}
+
+// outcomes tells what becomes of each connector as it happens, and of all at the end.
+type outcomes struct {
+	s      *session
+	dryRun dryRun
+	items  []outcome
+	errs   []error
+}
+
+func newOutcomes(s *session, d dryRun) *outcomes {
+	return &outcomes{s: s, dryRun: d, items: []outcome{}}
+}
+
+func (o *outcomes) failed() bool { return len(o.errs) > 0 }
+
+func (o *outcomes) add(name, what string, err error) {
+	item := outcome{Name: name, Outcome: what}
+	if err != nil {
+		item.Outcome, item.Error = "failed", err.Error()
+		o.errs = append(o.errs, err)
+	}
+	o.items = append(o.items, item)
+	switch {
+	case o.s.out.structured() || err != nil:
+	case o.s.out.format == asName:
+		o.s.out.printf("connector/%s\n", name)
+	default:
+		o.s.out.printf("connector/%s %s%s\n", name, what, o.dryRun.note())
+	}
+}
+
+// end writes what is left to write. One failure is the command's; of several each is told, and the first has the exit code.
+func (o *outcomes) end() error {
+	if o.s.out.structured() {
+		if err := o.s.out.encode(map[string]any{"items": o.items}); err != nil {
+			return err
+		}
+	}
+	switch len(o.errs) {
+	case 0:
+		return nil
+	case 1:
+		return o.errs[0]
+	}
+	for _, err := range o.errs {
+		Report(o.s.err, nil, o.s.hint(err))
+	}
+	return quiet(ExitCode(o.errs[0]))
+}

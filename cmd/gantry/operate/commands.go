@@ -1,0 +1,78 @@
+package operate
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// Groups are the headings under which Commands are listed in the help of the root command, in order.
+func Groups() []*cobra.Group {
+	return []*cobra.Group{
+		{ID: "look", Title: "Look:"},
+		{ID: "declare", Title: "Declare connectors:"},
+		{ID: "act", Title: "Act on connectors:"},
+		{ID: "try", Title: "Try before you do:"},
+		{ID: "installation", Title: "The installation:"},
+	}
+}
+
+// Tree is the operator's commands.
+type Tree struct {
+	Commands []*cobra.Command // for the root command
+	Workers  []*cobra.Command // for the command that runs a worker
+}
+
+// New makes the commands. version is told to servers.
+func New(version string) Tree {
+	t := &tool{version: version}
+	tree := Tree{Workers: t.workerCommands()}
+	for _, g := range []struct {
+		id       string
+		commands []*cobra.Command
+	}{
+		{"look", []*cobra.Command{t.getCommand(), t.describeCommand(), t.eventsCommand(), t.logsCommand(), t.topCommand()}},
+		{"declare", []*cobra.Command{t.applyCommand(), t.diffCommand(), t.createCommand(), t.editCommand(), t.patchCommand(),
+			t.labelCommand(), t.rollbackCommand(), t.deleteCommand()}},
+		{"act", []*cobra.Command{t.verbCommand(pause), t.verbCommand(resume), t.verbCommand(stop), t.restartCommand(), t.offsetsCommand()}},
+		{"try", []*cobra.Command{t.checkCommand(), t.previewCommand()}},
+		{"installation", []*cobra.Command{t.contextCommand(), t.pluginsCommand(), t.loggerCommand()}},
+	} {
+		for _, cmd := range g.commands {
+			cmd.GroupID = g.id
+			tree.Commands = append(tree.Commands, cmd)
+		}
+	}
+	for _, cmd := range slices.Concat(tree.Commands, tree.Workers) {
+		if cmd.Name() != "context" {
+			t.withConnection(cmd)
+		}
+	}
+	return tree
+}
+
+// group is a command that only has subcommands.
+func group(name, short, long string) *cobra.Command {
+	return &cobra.Command{Use: name, Short: short, Long: strings.TrimSpace(short + ".\n\n" + long), Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			hint := ""
+			if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
+				hint = "; did you mean " + strings.Join(like, " or ") + "?"
+			}
+			return usagef("unknown command %q for %q%s", args[0], cmd.CommandPath(), hint)
+		}}
+}
+
+// usage marks what the check of arguments finds as a mistake of the caller.
+func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return Usage(err)
+		}
+		return nil
+	}
+}

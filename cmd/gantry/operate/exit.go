@@ -1,0 +1,135 @@
+package operate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gantry-connect/gantry/client"
+)
+
+// Exit codes of every command; docs/cli.md tells scripts what they may rely on.
+const (
+	ExitOK          = 0
+	ExitFailed      = 1 // a connector failed, a check found errors, diff found differences, or nothing below fits
+	ExitUsage       = 2 // unknown command, flag or argument; nothing was called
+	ExitNotFound    = 3
+	ExitConflict    = 4 // exists already, changed meanwhile, or is in the wrong state
+	ExitUnreachable = 5 // no server answers, or it cannot serve for now
+	ExitNotAllowed  = 6 // no token, a wrong one, or one that may not do this
+	ExitInvalid     = 7 // a file, a config or a value is wrong
+	ExitTimeout     = 8 // --wait has waited long enough
+	ExitServer      = 9 // the server failed; diff also gives it for failures that have no code of their own
+	ExitInterrupted = 130
+)
+
+// codedError gives an error an exit code.
+type codedError struct {
+	code int
+	err  error
+}
+
+func (e *codedError) Error() string { return e.err.Error() }
+func (e *codedError) Unwrap() error { return e.err }
+
+func failf(code int, format string, args ...any) error {
+	return &codedError{code, fmt.Errorf(format, args...)}
+}
+
+func usagef(format string, args ...any) error { return failf(ExitUsage, format, args...) }
+
+// Usage marks err as a mistake in the command's flags or arguments.
+func Usage(err error) error { return &codedError{ExitUsage, err} }
+
+// quiet ends a command with a code after it has itself said why.
+func quiet(code int) error { return &codedError{code, errSaid} }
+
+var errSaid = errors.New("")
+
+// hintedError adds a line that tells what to do.
+type hintedError struct {
+	err  error
+	hint string
+}
+
+func (e *hintedError) Error() string { return e.err.Error() }
+func (e *hintedError) Unwrap() error { return e.err }
+
+// ExitCode is what the process should end with after err.
+func ExitCode(err error) int {
+	var coded *codedError
+	switch {
+	case err == nil:
+		return ExitOK
+	case errors.As(err, &coded):
+		return coded.code
+	case errors.Is(err, context.Canceled):
+		return ExitInterrupted
+	case errors.Is(err, client.ErrNotFound):
+		return ExitNotFound
+	case errors.Is(err, client.ErrConflict):
+		return ExitConflict
+	case errors.Is(err, client.ErrUnreachable), errors.Is(err, client.ErrUnavailable):
+		return ExitUnreachable
+	case errors.Is(err, client.ErrUnauthorized), errors.Is(err, client.ErrForbidden):
+		return ExitNotAllowed
+	case errors.Is(err, client.ErrInvalid):
+		return ExitInvalid
+	case errors.Is(err, client.ErrServer):
+		return ExitServer
+	}
+	return ExitFailed
+}
+
+// Report writes what is wrong and what to do about it, for people. cmd is the command that failed.
+func Report(w io.Writer, cmd *cobra.Command, err error) {
+	if errors.Is(err, errSaid) {
+		return
+	}
+	if ExitCode(err) == ExitInterrupted {
+		fmt.Fprintln(w, "gantry: interrupted")
+		return
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "gantry: %s\n", strings.TrimRight(err.Error(), "\n"))
+	explain(&b, err)
+	var coded *codedError
+	if errors.As(err, &coded) && coded.code == ExitUsage && cmd != nil {
+		fmt.Fprintf(&b, "  see: %s --help\n", cmd.CommandPath())
+	}
+	io.WriteString(w, b.String()) //nolint:errcheck // there is nowhere else to say it
+}
+
+// explain adds the fields of a problem and the remedies that are known.
+func explain(b *strings.Builder, err error) {
+	var answer *client.Error
+	if errors.As(err, &answer) {
+		if answer.Field != "" {
+			fmt.Fprintf(b, "  field: %s\n", answer.Field)
+		}
+		if answer.Value != "" {
+			fmt.Fprintf(b, "  value: %s\n", answer.Value)
+		}
+		for _, part := range answer.Errors {
+			line := part.Message
+			if part.Field != "" {
+				line = part.Field + ": " + line
+			}
+			if part.Value != "" {
+				line += fmt.Sprintf(" (given: %q)", part.Value)
+			}
+			fmt.Fprintf(b, "  - %s\n", line)
+		}
+		if answer.Remedy != "" {
+			fmt.Fprintf(b, "  remedy: %s\n", answer.Remedy)
+		}
+	}
+	var hinted *hintedError
+	if errors.As(err, &hinted) {
+		fmt.Fprintf(b, "  %s\n", hinted.hint)
+	}
+}

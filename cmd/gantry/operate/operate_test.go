@@ -1,0 +1,269 @@
+package operate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/gantry-connect/gantry/client"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestExitCodesTellScriptsWhatHappened(t *testing.T) {
+	t.Parallel()
+	answer := func(status int) error { return fmt.Errorf("a.yaml: %w", &client.Error{Status: status, Message: "x"}) }
+	for _, tt := range []struct {
+		err  error
+		code int
+	}{
+		{nil, 0}, {errors.New("x"), 1}, {usagef("x"), 2}, {answer(404), 3}, {answer(409), 4}, {answer(412), 4},
+		{fmt.Errorf("x: %w", client.ErrUnreachable), 5}, {answer(503), 5}, {answer(429), 5}, {answer(401), 6}, {answer(403), 6},
+		{answer(400), 7}, {failf(ExitInvalid, "x"), 7}, {failf(ExitTimeout, "x"), 8}, {answer(500), 9}, {context.Canceled, 130},
+		{errors.Join(answer(404), answer(409)), 3}, {&hintedError{answer(401), "y"}, 6},
+	} {
+		require.Equal(t, tt.code, ExitCode(tt.err), "%v", tt.err)
+	}
+}
+
+func TestAnErrorNamesFieldValueAndRemedy(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	Report(&b, nil, fmt.Errorf("a.yaml: %w", &client.Error{Status: 400, Message: "The config cannot work.", Field: "tasks.max", Value: "x", Remedy: "Give a number.",
+		Errors: []client.FieldError{{Field: "file", Value: "", Message: "is missing"}, {Field: "format", Value: "y", Message: "must be lines or csv"}}}))
+	require.Equal(t, "gantry: a.yaml: The config cannot work.\n  field: tasks.max\n  value: x\n  - file: is missing\n"+
+		"  - format: must be lines or csv (given: \"y\")\n  remedy: Give a number.\n", b.String())
+	b.Reset()
+	Report(&b, &cobra.Command{Use: "get"}, usagef("say what"))
+	require.Equal(t, "gantry: say what\n  see: get --help\n", b.String())
+	b.Reset()
+	Report(&b, nil, quiet(1))
+	require.Empty(t, b.String(), "what a command has said itself is not said again")
+}
+
+func TestTablesAlignAndKeepTheirHandsOffTheTerminal(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	at := now.Add(-3 * time.Minute)
+	rows := []listedConnector{
+		{Overview: client.Overview{Name: "orders-in", Kind: "source", Class: "FileSource", State: client.Running, Health: "running", Rate: 1234.56, Records: 12,
+			Tasks: client.TaskCounts{Total: 2, Running: 2}, LagRecords: -1, LagSeconds: -1, CreatedAt: now.Add(-50 * time.Hour), Labels: map[string]string{"b": "2", "a": "1"},
+			LastRecordAt: &at, Guarantee: "exactly once", Revision: 3}},
+		{Overview: client.Overview{Name: "ü\x1b[2J", Kind: "sink", State: client.Failed, Health: "failed", Reason: "a\nb", LagRecords: 7, CreatedAt: now}},
+	}
+	for _, tt := range []struct {
+		format format
+		color  bool
+	}{{asTable, false}, {asTable, true}, {asWide, false}, {asName, false}, {asJSON, false}, {asYAML, false}} {
+		name := string(tt.format)
+		if tt.color {
+			name += "-color"
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var b strings.Builder
+			require.NoError(t, connectorSheet(func() time.Time { return now }).print(&output{w: &b, format: tt.format, color: tt.color}, rows))
+			golden(t, "connectors-"+name, b.String())
+		})
+	}
+}
+
+// golden compares with a file, or writes it where UPDATE_GOLDEN is set.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".golden")
+	if os.Getenv("UPDATE_GOLDEN") != "" {
+		require.NoError(t, os.WriteFile(path, []byte(got), 0o600))
+	}
+	want, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, string(want), got)
+}
+
+func TestYAMLKeepsWhatJSONSays(t *testing.T) {
+	t.Parallel()
+	text, err := toYAML(map[string]any{"a": "yes", "b": "1", "c": 9007199254740993, "d": nil, "e": []string{}, "f": "x\ny\n", "g": "ü: \U0001f600", "h": ""})
+	require.NoError(t, err)
+	require.Equal(t, "a: \"yes\"\nb: \"1\"\nc: 9007199254740993\nd: null\ne: []\nf: |\n  x\n  y\ng: \"ü: \\U0001F600\"\nh: \"\"\n", string(text))
+}
+
+func TestTheServerIsChosenByFlagEnvironmentAndContext(t *testing.T) {
+	f := &contextsFile{Current: "one", Contexts: map[string]*place{"one": {Server: "http://one", Token: "t1"}, "two": {Server: "http://two"}}}
+	for _, tt := range []struct {
+		name          string
+		flags         connectionFlags
+		environment   map[string]string
+		server, token string
+	}{
+		{"the current context", connectionFlags{}, nil, "http://one", "t1"},
+		{"another context", connectionFlags{context: "two"}, nil, "http://two", ""},
+		{"a token for a context that has none", connectionFlags{context: "two"}, map[string]string{"GANTRY_TOKEN": "e"}, "http://two", "e"},
+		{"a context asked for has its own token", connectionFlags{context: "one"}, map[string]string{"GANTRY_TOKEN": "e", "GANTRY_SERVER": "http://e"}, "http://one", "t1"},
+		{"the environment's server gets no context's token", connectionFlags{}, map[string]string{"GANTRY_SERVER": "http://e"}, "http://e", ""},
+		{"the flag's server gets no context's token", connectionFlags{server: "http://f"}, nil, "http://f", ""},
+		{"the flag's server gets the environment's", connectionFlags{server: "http://f"}, map[string]string{"GANTRY_TOKEN": "e"}, "http://f", "e"},
+		{"both named together", connectionFlags{server: "http://f", context: "one"}, nil, "http://f", "t1"},
+		{"the environment's context", connectionFlags{}, map[string]string{"GANTRY_CONTEXT": "two"}, "http://two", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, name := range []string{"GANTRY_SERVER", "GANTRY_TOKEN", "GANTRY_CONTEXT"} {
+				t.Setenv(name, tt.environment[name])
+			}
+			c, err := resolve(tt.flags, f)
+			require.NoError(t, err)
+			require.Equal(t, []string{tt.server, tt.token}, []string{c.Server, c.Token})
+			require.NotEmpty(t, c.origin)
+		})
+	}
+	_, err := resolve(connectionFlags{context: "three"}, f)
+	require.ErrorContains(t, err, "known are one, two")
+	require.Equal(t, ExitNotFound, ExitCode(err))
+	c, err := resolve(connectionFlags{}, &contextsFile{})
+	require.NoError(t, err)
+	require.Equal(t, defaultServer, c.Server)
+}
+
+// runContext runs one gantry command on contexts of its own.
+func runCommand(t *testing.T, input string, args ...string) (string, error) {
+	t.Helper()
+	root := &cobra.Command{Use: "gantry", SilenceErrors: true, SilenceUsage: true}
+	root.AddGroup(Groups()...)
+	root.AddCommand(New("test").Commands...)
+	var out strings.Builder
+	root.SetOut(&out)
+	root.SetErr(&out)
+	root.SetIn(strings.NewReader(input))
+	root.SetArgs(args)
+	err := root.ExecuteContext(t.Context())
+	return out.String(), err
+}
+
+func TestContextsAreKeptWithTheirSecretsHidden(t *testing.T) {
+	home := filepath.Join(t.TempDir(), "new")
+	t.Setenv("GANTRY_HOME", home)
+	_, err := runCommand(t, "hunter2\n", "context", "set", "prod", "--server", "https://prod:1", "--token", "-")
+	require.NoError(t, err)
+	_, err = runCommand(t, "", "context", "set", "local", "--server", "127.0.0.1:8083", "--output", "wide")
+	require.NoError(t, err)
+	info, err := os.Stat(filepath.Join(home, "config.yaml"))
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+
+	out, err := runCommand(t, "", "context", "list")
+	require.NoError(t, err)
+	require.Equal(t, "CURRENT   NAME    SERVER\n-         local   127.0.0.1:8083\n*         prod    https://prod:1\n", out)
+	out, err = runCommand(t, "", "context", "show")
+	require.NoError(t, err)
+	require.Contains(t, out, "name: prod")
+	require.NotContains(t, out, "hunter2")
+	_, err = runCommand(t, "", "context", "set", "prod", "--ca", "")
+	require.NoError(t, err)
+	f, err := loadContexts()
+	require.NoError(t, err)
+	require.Equal(t, "hunter2", f.Contexts["prod"].Token, "what is not given stays")
+
+	_, err = runCommand(t, "", "context", "use", "none")
+	require.Equal(t, ExitNotFound, ExitCode(err))
+	_, err = runCommand(t, "", "context", "use", "local")
+	require.NoError(t, err)
+	_, err = runCommand(t, "", "context", "delete", "local")
+	require.NoError(t, err)
+	out, err = runCommand(t, "", "context", "list", "-o", "json")
+	require.NoError(t, err)
+	require.JSONEq(t, `{"items":[{"name":"prod","server":"https://prod:1","current":false}]}`, out)
+	_, err = runCommand(t, "", "context", "set", "bad", "--server", "ftp://x")
+	require.Equal(t, ExitUsage, ExitCode(err))
+	_, err = runCommand(t, "", "context", "set", "bad", "--ca", "/none/ca.pem")
+	require.Equal(t, ExitInvalid, ExitCode(err))
+	require.NoError(t, os.WriteFile(filepath.Join(home, "config.yaml"), []byte("contexts: {a: {serv: x}}\n"), 0o600))
+	_, err = runCommand(t, "", "context", "list")
+	require.ErrorContains(t, err, `unknown key "serv"`)
+}
+
+func TestMistakesOnTheCommandLineReachNoServer(t *testing.T) {
+	t.Setenv("GANTRY_HOME", t.TempDir())
+	t.Setenv("GANTRY_SERVER", "http://127.0.0.1:1") // nobody listens: an attempt would give ExitUnreachable
+	for _, args := range [][]string{
+		{"get"}, {"get", "things"}, {"get", "connectors", "-o", "xml"}, {"get", "connectors", "a", "-l", "x=y"}, {"get", "offsets"},
+		{"offsets", "gets"}, {"apply"}, {"apply", "-f", "-", "--dry-run", "perhaps"}, {"apply", "-f", "-", "--prune"},
+		{"pause"}, {"pause", "a", "--all"}, {"delete", "a"}, {"offsets", "reset", "a"}, {"patch", "a", "x"}, {"patch", "a", "=x"}, {"patch", "a", "x=1", "x-"},
+		{"create", "a", "x-"}, {"check"}, {"preview"}, {"preview", "a", "--topic", "b"}, {"offsets", "set", "a"}, {"rollback", "a", "zero"},
+		{"top", "--sort", "size"}, {"top", "--interval", "0s"}, {"diff", "a", "-f", "b"}, {"events", "a", "b"}, {"get", "connectors", "--color", "pink"},
+	} {
+		_, err := runCommand(t, "", args...)
+		if args[0] == "rollback" {
+			continue // needs the present revision first
+		}
+		require.Equal(t, ExitUsage, ExitCode(err), "%v: %v", args, err)
+	}
+	_, err := runCommand(t, "", "get", "connectors", "--server", "http://127.0.0.1:1")
+	require.Equal(t, ExitUnreachable, ExitCode(err))
+	var b strings.Builder
+	Report(&b, nil, err)
+	require.Contains(t, b.String(), "remedy: start the server, or name another with --server")
+}
+
+func TestEveryCommandTeachesWithAnExample(t *testing.T) {
+	t.Parallel()
+	tree := New("test")
+	var walk func(cmd *cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		if cmd.Example != "" {
+			require.Contains(t, cmd.Example, "gantry ", cmd.CommandPath())
+		}
+		require.NotEmpty(t, cmd.Short, cmd.CommandPath())
+		require.False(t, strings.HasSuffix(cmd.Short, "."), cmd.CommandPath())
+		for _, child := range cmd.Commands() {
+			walk(child)
+		}
+	}
+	for _, cmd := range append(tree.Commands, tree.Workers...) {
+		walk(cmd)
+		if cmd.GroupID != "" && !cmd.HasSubCommands() {
+			require.Contains(t, cmd.Example, "gantry "+cmd.Name(), cmd.Name())
+		}
+	}
+}
+
+func TestTheTerminalGetsWhatFits(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "\x1b[31mab\x1b[0m", cut("\x1b[31mabcd\x1b[0m", 2))
+	require.Equal(t, "üb", cut("übcd", 2))
+	page := fit(strings.Repeat("x\n", 100), &strings.Builder{})
+	require.Contains(t, page, "… 78 more")
+	require.Equal(t, 23, strings.Count(page, "\r\n"))
+}
+
+func TestNumbersAndSpansAreShort(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]string{-time.Second: "0s", 119 * time.Second: "119s", 2 * time.Minute: "2m", 119 * time.Minute: "119m", 2 * time.Hour: "2h", 48 * time.Hour: "2d"} {
+		require.Equal(t, want, span(d))
+	}
+	for r, want := range map[float64]string{0: "0", 0.04: "0", 0.5: "0.5", 12.4: "12", 123456.7: "123457"} {
+		require.Equal(t, want, rate(r))
+	}
+}
+
+func TestOffsetsAreReadWithEveryDigit(t *testing.T) {
+	t.Parallel()
+	edits, generation, err := readOffsets(strings.NewReader(`{"generation":4,"offsets":[{"partition":{"f":"x"},"offset":{"n":9007199254740993}},{"partition":{"f":"y"},"offset":null}]}`), "-", "", "")
+	require.NoError(t, err)
+	require.Equal(t, int64(4), generation)
+	require.Equal(t, "n=9007199254740993", values(edits[0].Offset))
+	require.Nil(t, edits[1].Offset)
+	for _, bad := range []string{`{}`, `{"offsets":[]}`, `{"offsets":[{"partitions":{}}]}`, `[1]`, `{"offsets":[{"partition":{},"offset":{}}]} x`} {
+		_, _, err := readOffsets(strings.NewReader(bad), "-", "", "")
+		require.Equal(t, ExitInvalid, ExitCode(err), bad)
+	}
+	_, _, err = readOffsets(nil, "", `{"a":1}`, "")
+	require.Equal(t, ExitUsage, ExitCode(err))
+}

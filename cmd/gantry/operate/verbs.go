@@ -1,0 +1,214 @@
+package operate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gantry-connect/gantry/client"
+)
+
+// verb is something that is done to connectors, and how one can see that it is done.
+type verb struct {
+	name, past, short, long string
+	do                      func(ctx context.Context, api *client.Client, name string) error
+	done                    condition
+}
+
+var (
+	pause = verb{name: "pause", past: "paused", short: "Stop the copying of connectors, keep their tasks",
+		do: func(ctx context.Context, api *client.Client, n string) error { return api.Pause(ctx, n) }, done: everyTask(client.Paused)}
+	resume = verb{name: "resume", past: "resumed", short: "Let connectors go on after pause or stop",
+		do: func(ctx context.Context, api *client.Client, n string) error { return api.Resume(ctx, n) }, done: everyTask(client.Running)}
+	stop = verb{name: "stop", past: "stopped", short: "End the tasks of connectors, keep their positions",
+		long: "Offsets can be changed only while a connector is stopped.",
+		do:   func(ctx context.Context, api *client.Client, n string) error { return api.Stop(ctx, n) }, done: everyTask(client.Stopped)}
+)
+
+// acting are the flags of commands that do something to connectors and may wait until it is done.
+type acting struct {
+	picking
+	waiting
+	dryRun bool
+}
+
+func (a *acting) add(cmd *cobra.Command) {
+	a.picking.add(cmd)
+	a.waiting.add(cmd)
+	cmd.Flags().BoolVar(&a.dryRun, "dry-run", false, "only tell which connectors are meant")
+}
+
+func (t *tool) verbCommand(v verb) *cobra.Command {
+	var a acting
+	cmd := &cobra.Command{Use: v.name + " NAME… | -l SELECTOR | --all", Short: v.short, Long: strings.TrimSpace(v.short + ".\n\n" + v.long),
+		Args: cobra.ArbitraryArgs, ValidArgsFunction: t.asking(0, connectorNames),
+		Example: fmt.Sprintf("  gantry %s orders-in orders-out\n  gantry %s -l team=orders --wait --timeout 2m\n  gantry get connectors -o name | xargs gantry %s", v.name, v.name, v.name),
+		RunE: t.run(func(ctx context.Context, s *session, args []string) error {
+			return a.act(ctx, s, args, v)
+		})}
+	a.add(cmd)
+	return t.withOutput(cmd)
+}
+
+func (a *acting) act(ctx context.Context, s *session, args []string, v verb) error {
+	names, err := a.pick(ctx, s, args)
+	if err != nil {
+		return err
+	}
+	if len(names) == 0 && !s.out.structured() {
+		s.said("no connector matches")
+		return nil
+	}
+	d := dryRun("none")
+	if a.dryRun {
+		d = "server"
+	}
+	out := newOutcomes(s, d)
+	var acted []string
+	for _, name := range names {
+		if a.dryRun {
+			_, err = s.api.Overview(ctx, name)
+		} else {
+			err = v.do(ctx, s.api, name)
+		}
+		if err == nil {
+			acted = append(acted, name)
+		}
+		out.add(name, v.past, err)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	err = out.end()
+	if a.wait && !a.dryRun && len(acted) > 0 {
+		err = errors.Join(err, a.until(ctx, s, acted, v.done))
+	}
+	return err
+}
+
+func (t *tool) restartCommand() *cobra.Command {
+	var a acting
+	var r client.Restart
+	var task int
+	cmd := &cobra.Command{Use: "restart NAME… | -l SELECTOR | --all", Short: "Start connectors again, with or without their tasks", Args: cobra.ArbitraryArgs,
+		Long: `Start connectors again. Without flags only the connector itself, which plans its tasks again; --tasks includes the tasks, and
+--only-failed leaves alone what has not failed.`,
+		Example: `  gantry restart orders-in --tasks --only-failed --wait
+  gantry restart orders-in --task 2`,
+		ValidArgsFunction: t.asking(0, connectorNames),
+		RunE: t.run(func(ctx context.Context, s *session, args []string) error {
+			v := verb{past: "restarted", done: everyTask(client.Running), do: func(ctx context.Context, api *client.Client, n string) error { return api.Restart(ctx, n, r) }}
+			if task >= 0 {
+				v.past = fmt.Sprintf("task %d restarted", task)
+				v.do = func(ctx context.Context, api *client.Client, n string) error { return api.RestartTask(ctx, n, task) }
+			}
+			return a.act(ctx, s, args, v)
+		})}
+	a.add(cmd)
+	cmd.Flags().BoolVar(&r.IncludeTasks, "tasks", false, "also the tasks")
+	cmd.Flags().BoolVar(&r.OnlyFailed, "only-failed", false, "only what has failed")
+	cmd.Flags().IntVar(&task, "task", -1, "only the task with this number")
+	return t.withOutput(cmd)
+}
+
+// waiting are the flags of commands that return before their effect.
+type waiting struct {
+	wait    bool
+	timeout time.Duration
+}
+
+func (w *waiting) add(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&w.wait, "wait", false, "return only when it has happened; exit code 8 if that takes too long, 1 if something fails meanwhile")
+	cmd.Flags().DurationVar(&w.timeout, "timeout", time.Minute, "how long --wait waits")
+}
+
+// condition looks at a connector: done is nil once it is as it should be, else what is missing; an error ends the wait.
+type condition func(ctx context.Context, api *client.Client, name string) (missing string, err error)
+
+// lookEvery is the pause between two looks.
+const lookEvery = 250 * time.Millisecond
+
+// until waits for all connectors.
+func (w *waiting) until(ctx context.Context, s *session, names []string, is condition) error {
+	ctx, cancel := context.WithTimeout(ctx, w.timeout)
+	defer cancel()
+	for _, name := range names {
+		missing := ""
+		for {
+			now, err := is(ctx, s.api, name)
+			if ctx.Err() == nil && err != nil {
+				return err
+			}
+			if err == nil && now == "" {
+				break
+			}
+			if err == nil {
+				missing = now
+			}
+			select {
+			case <-ctx.Done():
+				if errors.Is(ctx.Err(), context.Canceled) {
+					return ctx.Err()
+				}
+				return failf(ExitTimeout, "waited %s for connector %s: %s", w.timeout, name, missing)
+			case <-time.After(lookEvery):
+			}
+		}
+	}
+	return nil
+}
+
+// everyTask is the condition that a connector and its tasks are all in a state. What has failed will not get there.
+func everyTask(want client.State) condition {
+	return func(ctx context.Context, api *client.Client, name string) (string, error) {
+		st, err := api.Status(ctx, name)
+		if err != nil {
+			return "", err
+		}
+		if reason, failed := st.Failure(); failed && want == client.Running {
+			return "", failf(ExitFailed, "connector %s failed: %s", name, reason)
+		}
+		if st.Connector.State != want {
+			return "it is " + string(st.Connector.State), nil
+		}
+		switch {
+		case want == client.Stopped:
+			return stillOwned(ctx, api, name)
+		case want == client.Running && len(st.Tasks) == 0:
+			return "it has no tasks yet", nil
+		}
+		for _, t := range st.Tasks {
+			if t.State != want && t.State != client.Failed {
+				return fmt.Sprintf("task %d is %s", t.ID, t.State), nil
+			}
+		}
+		return "", nil
+	}
+}
+
+// stillOwned looks at the tasks themselves: the status of a stopped connector lists none, also while they are ending.
+func stillOwned(ctx context.Context, api *client.Client, name string) (string, error) {
+	tasks, err := api.Progress(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	for _, t := range tasks {
+		if t.State == client.Running {
+			return fmt.Sprintf("task %d still runs", t.Task), nil
+		}
+	}
+	return "", nil
+}
+
+// gone is the condition that nobody knows the connector any more and its name is free.
+func gone(ctx context.Context, api *client.Client, name string) (string, error) {
+	_, err := api.Status(ctx, name)
+	if errors.Is(err, client.ErrNotFound) {
+		return "", nil
+	}
+	return "it is being deleted", err
+}
