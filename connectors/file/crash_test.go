@@ -129,6 +129,14 @@ func TestAfterAnyKillTheFilesHoldExactlyThePosition(t *testing.T) {
 // killChild starts the child and kills it some time after it has begun its work, however long that took.
 func killChild(t *testing.T, config map[string]string, after time.Duration) {
 	t.Helper()
+	state, output := runChild(t, config, after, func(child *os.Process) { _ = child.Kill() })
+	status, ok := state.Sys().(syscall.WaitStatus)
+	require.True(t, ok && status.Signaled(), "the child ended by itself: %v\n%s", state, output)
+}
+
+// runChild starts the child, does something to it some time after it has begun its work, and waits for its end.
+func runChild(t *testing.T, config map[string]string, after time.Duration, do func(*os.Process)) (state *os.ProcessState, output string) {
+	t.Helper()
 	text, err := json.Marshal(config)
 	require.NoError(t, err)
 	cmd := exec.Command(os.Args[0])
@@ -139,11 +147,11 @@ func killChild(t *testing.T, config map[string]string, after time.Duration) {
 	lines := bufio.NewReader(out)
 	first, err := lines.ReadString('\n')
 	require.NoError(t, err, "the child ended before it began: %s", first)
-	timer := time.AfterFunc(after, func() { _ = cmd.Process.Kill() })
-	defer timer.Stop()
+	defer func() { _ = cmd.Process.Kill() }() // if it has not ended
+	<-time.After(after)
+	do(cmd.Process)
 	rest, err := io.ReadAll(lines)
 	require.NoError(t, err)
-	err = cmd.Wait()
-	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
-	require.True(t, ok && status.Signaled(), "the child ended by itself: %v\n%s%s", err, first, rest)
+	_ = cmd.Wait() // how it ended is the caller's to judge
+	return cmd.ProcessState, first + string(rest)
 }

@@ -19,7 +19,7 @@ type segment struct {
 	written int64    // bytes in the file
 	buf     []byte   // rows not yet in the file
 	dirty   bool     // written to since the last sync
-	fresh   bool     // its name may not be durable
+	copied  bool     // file is a copy that does not have its name yet
 
 	schema  *connector.Schema // of the last row, and
 	mapping []int             // the field for each column, or -1
@@ -27,8 +27,8 @@ type segment struct {
 
 const copyBytes = 8 << 20 // between two looks at the context
 
-// prepare opens the file as its last owner left it, or copies it up to its committed length beside it.
-func (s *segment) prepare(ctx context.Context, inOrder bool) error {
+// prepare opens the file as its last owner left it, or copies it up to its committed length.
+func (s *segment) prepare(ctx context.Context, claims *claims, inOrder bool) error {
 	old, err := os.OpenFile(s.path, os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) && s.Length == 0 {
 		return nil
@@ -49,7 +49,7 @@ func (s *segment) prepare(ctx context.Context, inOrder bool) error {
 		return nil
 	}
 	defer old.Close()
-	if s.file, err = os.OpenFile(s.copyPath(), os.O_CREATE|os.O_TRUNC|os.O_RDWR, info.Mode().Perm()); err != nil {
+	if s.file, err = claims.create(info.Mode().Perm()); err != nil {
 		return err
 	}
 	for done := int64(0); done < s.Length; {
@@ -62,7 +62,7 @@ func (s *segment) prepare(ctx context.Context, inOrder bool) error {
 		}
 		done += n
 	}
-	s.fresh = true
+	s.copied = true
 	return s.file.Sync()
 }
 
@@ -71,30 +71,26 @@ func (s *segment) missing(err error) error {
 		s.path, s.Length, err))
 }
 
-func (s *segment) copyPath() string { return s.path + ".gantry.copy" }
-
 // install gives the copy the file's name.
-func (s *segment) install() error {
-	if !s.fresh {
+func (s *segment) install(claims *claims) error {
+	if !s.copied {
 		return nil
 	}
-	if err := os.Rename(s.copyPath(), s.path); err != nil {
-		return err
-	}
-	s.fresh = false
-	return syncFolder(s.path)
+	s.copied = false
+	return claims.publish(s.file.Name(), s.path)
 }
 
 // create makes a new file in place of leftovers.
-func (s *segment) create() error {
-	if err := os.Remove(s.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	file, err := os.OpenFile(s.path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o644)
+func (s *segment) create(claims *claims) error {
+	file, err := claims.create(0o644)
 	if err != nil {
 		return err
 	}
-	s.file, s.fresh = file, true
+	if err := claims.publish(file.Name(), s.path); err != nil {
+		file.Close() // nothing is in it
+		return err
+	}
+	s.file = file
 	return nil
 }
 
@@ -107,19 +103,13 @@ func (s *segment) spill() error {
 	return err
 }
 
-// sync makes the file's rows and name durable.
+// sync makes the file's rows durable.
 func (s *segment) sync() error {
 	if s.dirty {
 		if err := s.file.Sync(); err != nil {
 			return err
 		}
 		s.dirty = false
-	}
-	if s.fresh {
-		if err := syncFolder(s.path); err != nil {
-			return err
-		}
-		s.fresh = false
 	}
 	return nil
 }

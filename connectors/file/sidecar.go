@@ -1,7 +1,6 @@
 package file
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,8 +8,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"syscall"
-	"time"
 
 	"github.com/gantry-connect/gantry/connector"
 )
@@ -43,44 +40,12 @@ func (s state) clone() state {
 }
 
 // sidecar is the file beside the data that holds the state. It is replaced as a whole, never changed in place.
-type sidecar struct{ path string }
-
-const (
-	lockWait  = 10 * time.Second      // the lock is held for a few system calls and one copy; a holder that sleeps longer is frozen
-	lockPause = 10 * time.Millisecond // between two tries
-)
-
-// locked runs f while no other process or sink changes the state or the files' names. The kernel frees the lock of a
-// process that dies.
-func (s sidecar) locked(ctx context.Context, f func() error) error {
-	lock, err := os.OpenFile(s.path+".lock", os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return fmt.Errorf("lock: %w", err)
-	}
-	defer lock.Close() // which unlocks
-	deadline := time.Now().Add(lockWait)
-	for {
-		err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return f()
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
-			return fmt.Errorf("lock %s: %w", lock.Name(), err)
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("lock %s: another process has held it for %v; it is frozen or copies a large file", lock.Name(), lockWait)
-		}
-		timer := time.NewTimer(lockPause)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
-		case <-timer.C:
-		}
-	}
+type sidecar struct {
+	path   string
+	claims claims
 }
 
-func (s sidecar) read() (st state, found bool, err error) {
+func (s *sidecar) read() (st state, found bool, err error) {
 	text, err := os.ReadFile(s.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return state{}, false, nil
@@ -97,13 +62,13 @@ func (s sidecar) read() (st state, found bool, err error) {
 	return st, true, nil
 }
 
-// write makes st durable.
-func (s sidecar) write(st state) error {
+// write makes st durable, unless a newer owner has claimed the files.
+func (s *sidecar) write(st state) error {
 	text, err := json.Marshal(st)
 	if err != nil {
 		return err
 	}
-	tmp, err := os.OpenFile(s.path+".tmp", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
+	tmp, err := s.claims.create(0o644)
 	if err != nil {
 		return err
 	}
@@ -115,10 +80,7 @@ func (s sidecar) write(st state) error {
 		err = cerr
 	}
 	if err == nil {
-		err = os.Rename(tmp.Name(), s.path)
-	}
-	if err == nil {
-		err = syncFolder(s.path)
+		err = s.claims.publish(tmp.Name(), s.path)
 	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", s.path, err)

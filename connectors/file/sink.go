@@ -81,8 +81,8 @@ func withSuffix(path, suffix string) string {
 	return strings.TrimSuffix(path, ext) + "-" + suffix + ext
 }
 
-// sink writes one task's files. Every change of names and of the sidecar happens under the sidecar's lock after a look
-// at the epoch there; rows are written without it, to files that a newer owner has replaced by copies of its own.
+// sink writes one task's files. Names and the sidecar change by claims only, so never after a newer owner has come; rows are
+// written without a look, to files that a newer owner has replaced by copies of its own.
 type sink struct {
 	cfg      *SinkConfig
 	task     connector.Task
@@ -100,11 +100,9 @@ func openSink(ctx context.Context, c *SinkConfig, task connector.Task) (connecto
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	s.side = sidecar{path: strings.ReplaceAll(s.path, "${topic}", "topic") + ".gantry"}
-	if err := os.MkdirAll(filepath.Dir(s.side.path), 0o755); err != nil {
-		return nil, fmt.Errorf("make the folder of %s: %w", s.path, err)
-	}
-	if err := s.side.locked(ctx, func() error { return s.takeOver(ctx) }); err != nil {
+	s.side.path = strings.ReplaceAll(s.path, "${topic}", "topic") + ".gantry"
+	s.side.claims = claims{folder: s.side.path + ".d", epoch: task.Epoch, reached: func(step string) { task.At("file/" + step) }}
+	if err := s.takeOver(ctx); err != nil {
 		s.closeFiles()
 		return nil, fmt.Errorf("open %s: %w", s.path, err)
 	}
@@ -114,30 +112,22 @@ func openSink(ctx context.Context, c *SinkConfig, task connector.Task) (connecto
 
 // takeOver makes this epoch the only one that can change the files. Unless the last owner left in order, each file is
 // copied up to its committed length and the copy takes its name; what a late owner still writes goes to the old inode.
-// The epoch is in the sidecar before the first name changes: a late owner that wakes up in between is already fenced.
 func (s *sink) takeOver(ctx context.Context) error {
-	st, found, err := s.side.read()
-	if err != nil {
+	if _, err := s.inherit(); err != nil { // a stranger's files are not claimed
 		return err
 	}
-	if !found {
-		st = state{UID: s.task.UID, Connector: s.task.Connector, Task: s.task.Number, Generation: s.task.Generation, Position: maps.Clone(s.task.Position), Files: map[string]fileState{}}
+	if err := s.side.claims.claim(); err != nil {
+		return err
 	}
-	switch {
-	case st.UID != s.task.UID || st.Task != s.task.Number:
-		return connector.Permanent(fmt.Errorf("the file belongs to task %d of connector %q (uid %d); choose another path, or move the file and %s away",
-			st.Task, st.Connector, st.UID, s.side.path))
-	case st.Epoch > s.task.Epoch:
-		return fmt.Errorf("epoch %d, and %s has %d: %w", s.task.Epoch, s.side.path, st.Epoch, connector.ErrFenced)
-	}
-	if s.task.Generation > st.Generation {
-		st.Generation, st.Position = s.task.Generation, maps.Clone(s.task.Position)
+	st, err := s.inherit() // nobody else changes it any more
+	if err != nil {
+		return err
 	}
 	inOrder := st.Clean
 	st.Epoch, st.Clean = s.task.Epoch, false
 	for topic, f := range st.Files {
 		seg := s.segment(topic, f)
-		if err := seg.prepare(ctx, inOrder); err != nil {
+		if err := seg.prepare(ctx, &s.side.claims, inOrder); err != nil {
 			return err
 		}
 	}
@@ -146,11 +136,33 @@ func (s *sink) takeOver(ctx context.Context) error {
 	}
 	s.state = st
 	for _, seg := range s.segments {
-		if err := seg.install(); err != nil {
+		if err := seg.install(&s.side.claims); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// inherit is the state that the last owner has left.
+func (s *sink) inherit() (state, error) {
+	st, found, err := s.side.read()
+	if err != nil {
+		return state{}, err
+	}
+	if !found {
+		st = state{UID: s.task.UID, Connector: s.task.Connector, Task: s.task.Number, Generation: s.task.Generation, Position: maps.Clone(s.task.Position), Files: map[string]fileState{}}
+	}
+	switch {
+	case st.UID != s.task.UID || st.Task != s.task.Number:
+		return state{}, connector.Permanent(fmt.Errorf("the file belongs to task %d of connector %q (uid %d); choose another path, or move the file and %s away",
+			st.Task, st.Connector, st.UID, s.side.path))
+	case st.Epoch > s.task.Epoch:
+		return state{}, fmt.Errorf("epoch %d, and %s has %d: %w", s.task.Epoch, s.side.path, st.Epoch, connector.ErrFenced)
+	}
+	if s.task.Generation > st.Generation {
+		st.Generation, st.Position = s.task.Generation, maps.Clone(s.task.Position)
+	}
+	return st, nil
 }
 
 // segment is the present file of a topic; "" stands for all topics.
@@ -202,7 +214,7 @@ func (s *sink) Write(ctx context.Context, b connector.Batch) error {
 		if len(seg.buf) < spillBytes {
 			continue
 		}
-		if err := s.spill(ctx, topic, seg); err != nil {
+		if err := s.spill(topic, seg); err != nil {
 			return s.failed(err)
 		}
 	}
@@ -239,9 +251,9 @@ func (s *sink) encode(records []connector.Record) error {
 }
 
 // spill writes a segment's buffer to its file, which it creates if need be.
-func (s *sink) spill(ctx context.Context, topic string, seg *segment) error {
+func (s *sink) spill(topic string, seg *segment) error {
 	if seg.file == nil {
-		if err := s.side.locked(ctx, func() error { return s.create(topic, seg) }); err != nil {
+		if err := s.create(topic, seg); err != nil {
 			return err
 		}
 	}
@@ -269,7 +281,7 @@ func (s *sink) create(topic string, seg *segment) error {
 		s.state = st
 	}
 	seg.Since = time.Now().UnixMilli()
-	return seg.create()
+	return seg.create(&s.side.claims)
 }
 
 // fenced looks whether a newer owner has taken over.
@@ -283,7 +295,7 @@ func (s *sink) fenced() error {
 	case st.Epoch > s.task.Epoch:
 		return fmt.Errorf("epoch %d, and %s has %d: %w", s.task.Epoch, s.side.path, st.Epoch, connector.ErrFenced)
 	}
-	return nil
+	return s.side.claims.check()
 }
 
 // Flush makes what was written durable, and the position behind it, in that order.
@@ -299,7 +311,7 @@ func (s *sink) Flush(ctx context.Context) error {
 	changed := !maps.Equal(st.Position, s.state.Position)
 	for topic, seg := range s.segments {
 		if len(seg.buf) > 0 {
-			if err := s.spill(ctx, topic, seg); err != nil {
+			if err := s.spill(topic, seg); err != nil {
 				return s.failed(err)
 			}
 		}
@@ -323,12 +335,10 @@ func (s *sink) Flush(ctx context.Context) error {
 }
 
 func (s *sink) commit(ctx context.Context, st state) error {
-	err := s.side.locked(ctx, func() error {
-		if err := s.fenced(); err != nil {
-			return err
-		}
-		return s.side.write(st)
-	})
+	err := s.fenced()
+	if err == nil {
+		err = s.side.write(st)
+	}
 	if err != nil {
 		return s.failed(err)
 	}
@@ -382,34 +392,31 @@ func (s *sink) roll(ctx context.Context) error {
 	return nil
 }
 
-const closeWait = time.Second // for the lock; without it the next start copies the files once
-
 // Close drops what was not flushed and leaves the files in order, so that the next owner need not copy them.
 func (s *sink) Close() error {
 	defer s.closeFiles()
 	if s.broken != nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), closeWait)
-	defer cancel()
-	err := s.side.locked(ctx, func() error {
-		if err := s.fenced(); err != nil {
-			return err
-		}
-		for topic, seg := range s.segments {
-			if err := seg.cut(s.state.Files[topic].Length); err != nil {
-				return err
-			}
-		}
-		st := s.state.clone()
-		st.Clean = true
-		return s.side.write(st)
-	})
-	if err != nil {
+	if err := s.tidy(); err != nil {
 		s.log.Debug("file sink not left in order: the next start copies its files", "file", s.path, "error", err)
 	}
 	s.broken = errClosed
 	return nil
+}
+
+func (s *sink) tidy() error {
+	if err := s.fenced(); err != nil {
+		return err
+	}
+	for topic, seg := range s.segments {
+		if err := seg.cut(s.state.Files[topic].Length); err != nil {
+			return err
+		}
+	}
+	st := s.state.clone()
+	st.Clean = true
+	return s.side.write(st)
 }
 
 var errClosed = errors.New("the sink is closed")
