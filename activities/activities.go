@@ -66,6 +66,7 @@ type Catalog interface {
 	health
 	history
 	pages
+	questions
 }
 
 // Claims grants tasks; *catalog.Keeper does.

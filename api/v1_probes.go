@@ -8,14 +8,15 @@ import (
 
 	"github.com/gantry-connect/gantry/access"
 	"github.com/gantry-connect/gantry/control"
+	"github.com/gantry-connect/gantry/probe"
 )
 
 // Probes is what the routes need that look at external systems.
 type Probes interface {
-	CheckConfig(ctx context.Context, config map[string]string, author string) (control.CheckResult, error)
-	CheckConnector(ctx context.Context, name, author string) (control.CheckResult, error)
-	Preview(ctx context.Context, r control.PreviewRequest) (control.Preview, error)
-	PreviewTopic(ctx context.Context, r control.TopicPreviewRequest) (control.Preview, error)
+	CheckConfig(ctx context.Context, config map[string]string) (probe.CheckResult, error)
+	CheckConnector(ctx context.Context, name string) (probe.CheckResult, error)
+	Preview(ctx context.Context, config map[string]string, limit int) (probe.Preview, error)
+	PreviewTopic(ctx context.Context, p control.TopicPreview) (probe.Preview, error)
 }
 
 // CheckBody is the body of POST /v1/check.
@@ -35,33 +36,32 @@ func (h *handlers) registerProbes(a huma.API) {
 	v1(h, a, huma.Operation{OperationID: "v1-check", Metadata: access.NeedsFiltered(access.Editor), Method: http.MethodPost, Path: "/v1/check", Tags: group,
 		Summary: "Whether a config would work, and what is missing", Description: about + " Keys that are wrong are findings as well.",
 		Errors: []int{http.StatusBadRequest}},
-		func(ctx context.Context, in *struct{ Body CheckBody }) (*body[control.CheckResult], error) {
-			r, err := h.service.CheckConfig(ctx, in.Body.Config, by(ctx))
-			return &body[control.CheckResult]{r}, err
+		func(ctx context.Context, in *struct{ Body CheckBody }) (*body[probe.CheckResult], error) {
+			r, err := h.service.CheckConfig(ctx, in.Body.Config)
+			return &body[probe.CheckResult]{r}, err
 		})
 	v1(h, a, huma.Operation{OperationID: "v1-check-connector", Metadata: access.Needs(access.Operator), Method: http.MethodPost, Path: "/v1/connectors/{name}/check", Tags: group,
 		Summary: "Whether a connector's config works, and what is missing", Description: about, Errors: []int{http.StatusNotFound}},
-		func(ctx context.Context, in *Named) (*body[control.CheckResult], error) {
-			r, err := h.service.CheckConnector(ctx, in.Name, by(ctx))
-			return &body[control.CheckResult]{r}, err
+		func(ctx context.Context, in *Named) (*body[probe.CheckResult], error) {
+			r, err := h.service.CheckConnector(ctx, in.Name)
+			return &body[probe.CheckResult]{r}, err
 		})
 	v1(h, a, huma.Operation{OperationID: "v1-preview", Metadata: access.NeedsFiltered(access.Editor), Method: http.MethodPost, Path: "/v1/preview", Tags: group,
 		Summary:     "The first records that a config would copy, before and after each transform",
-		Description: about + " A source is read from its beginning; for a sink its topics are.", Errors: []int{http.StatusBadRequest}},
-		func(ctx context.Context, in *struct{ Body PreviewBody }) (*body[control.Preview], error) {
-			p, err := h.service.Preview(ctx, control.PreviewRequest{Config: in.Body.Config, Limit: in.Body.Limit, Author: by(ctx)})
-			return &body[control.Preview]{p}, err
+		Description: about + " A source is read from its beginning; for a sink its topics are.", Errors: []int{http.StatusBadRequest, http.StatusConflict}},
+		func(ctx context.Context, in *struct{ Body PreviewBody }) (*body[probe.Preview], error) {
+			p, err := h.service.Preview(ctx, in.Body.Config, in.Body.Limit)
+			return &body[probe.Preview]{p}, err
 		})
 	v1(h, a, huma.Operation{OperationID: "v1-preview-topic", Metadata: access.Needs(access.Editor), Method: http.MethodGet, Path: "/v1/topics/{topic}/preview", Tags: group,
-		Summary: "Records of a topic", Description: about, Errors: []int{http.StatusBadRequest, http.StatusNotFound}},
+		Summary: "Records of a topic", Description: about, Errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusConflict}},
 		func(ctx context.Context, in *struct {
 			Topic     string `path:"topic" maxLength:"127" example:"flights" doc:"The topic's name."`
 			Limit     int    `query:"limit" minimum:"1" maximum:"100" default:"10" doc:"At most so many records."`
 			From      string `query:"from" enum:"earliest,latest" default:"earliest" doc:"From which end of the queues."`
 			Converter string `query:"converter" enum:"json,string,bytes" default:"json" doc:"How the values became bytes."`
-		}) (*body[control.Preview], error) {
-			p, err := h.service.PreviewTopic(ctx, control.TopicPreviewRequest{Topic: in.Topic, Limit: in.Limit, From: in.From,
-				Converter: in.Converter, Author: by(ctx)})
-			return &body[control.Preview]{p}, err
+		}) (*body[probe.Preview], error) {
+			p, err := h.service.PreviewTopic(ctx, control.TopicPreview{Topic: in.Topic, Limit: in.Limit, From: in.From, Converter: in.Converter})
+			return &body[probe.Preview]{p}, err
 		})
 }

@@ -114,6 +114,7 @@ type Plugin struct {
 	offset    func(Partition, Offset) error
 	source    func(ctx context.Context, config map[string]string, task Task) (Source, error)
 	sink      func(ctx context.Context, config map[string]string, task Task) (Sink, error)
+	probe     func(ctx context.Context, config map[string]string, s Surroundings) ([]Finding, error)
 }
 
 // SourceSpec is what a source connector consists of. C is its config struct (see Decode).
@@ -132,7 +133,10 @@ type SourceSpec[C any] struct {
 	// CheckOffset says what is wrong with a position that an operator wants a partition to have; nil takes any. It does no
 	// I/O: whether there is such a partition is seen when a task opens.
 	CheckOffset func(Partition, Offset) error
-	// Open starts reading at task.Position.
+	// Probe looks at the source with the real credentials for who asks what keeps the connector from working; see Plugin.Probe.
+	Probe func(ctx context.Context, c *C, s Surroundings) []Finding
+	// Open starts reading at task.Position. It is also called for previews, with no position: it leaves nothing behind in the
+	// system before the first Committed.
 	Open func(ctx context.Context, c *C, task Task) (Source, error)
 }
 
@@ -142,6 +146,8 @@ type SinkSpec[C any] struct {
 	Class, Version, Doc string
 	Check               func(*C) error
 	Guarantee           func(*C) Guarantee // from the topic into the target; nil means AtLeastOnce
+	// Probe looks at the target with the real credentials for who asks what keeps the connector from working; see Plugin.Probe.
+	Probe func(ctx context.Context, c *C, s Surroundings) []Finding
 	// Open makes task.Epoch the only one that can write: it ends older owners' sessions in the target, where that can be
 	// had, before it reads the position there.
 	Open func(ctx context.Context, c *C, task Task) (Sink, error)
@@ -154,6 +160,7 @@ func NewSource[C any](s SourceSpec[C]) Plugin {
 		Class: s.Class, Kind: KindSource, Version: s.Version, Doc: s.Doc, Config: Definitions(reflect.TypeFor[C]()),
 		check:     func(m map[string]string) error { _, err := decode(m); return err },
 		guarantee: guaranteeOf(decode, s.Guarantee),
+		probe:     proberOf(decode, s.Probe),
 		plan: func(ctx context.Context, m map[string]string, max int) ([]map[string]string, error) {
 			c, err := decode(m)
 			if err != nil {
@@ -191,6 +198,7 @@ func NewSink[C any](s SinkSpec[C]) Plugin {
 		Class: s.Class, Kind: KindSink, Version: s.Version, Doc: s.Doc, Config: Definitions(reflect.TypeFor[C]()),
 		check:     func(m map[string]string) error { _, err := decode(m); return err },
 		guarantee: guaranteeOf(decode, s.Guarantee),
+		probe:     proberOf(decode, s.Probe),
 		sink: func(ctx context.Context, m map[string]string, t Task) (Sink, error) {
 			c, err := decode(m)
 			if err != nil {

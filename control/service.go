@@ -12,6 +12,7 @@ import (
 	"github.com/gantry-connect/gantry/catalog"
 	"github.com/gantry-connect/gantry/connector"
 	"github.com/gantry-connect/gantry/logging"
+	"github.com/gantry-connect/gantry/secrets"
 )
 
 // Connectors is where connectors and what is wanted of them are kept.
@@ -30,6 +31,7 @@ type Connectors interface {
 	Views
 	Timeline
 	Fleet
+	Questions
 }
 
 // Progress is where plans, statuses and positions are read.
@@ -52,11 +54,13 @@ type Service struct {
 	connectors  Connectors
 	progress    Progress
 	notify      Notifier
+	prober      Prober
 	plugins     connector.Plugins
 	environment string
 	version     string
 	tracking    Tracking
 	loggers     Loggers
+	secrets     *secrets.Box
 	log         *slog.Logger
 	telling     sync.WaitGroup // Close waits for it
 }
@@ -66,11 +70,13 @@ type Options struct {
 	Connectors  Connectors
 	Progress    Progress
 	Notifier    Notifier
+	Prober      Prober // nil: no worker can be asked
 	Plugins     connector.Plugins
 	Environment string // the environment's id
 	Version     string // of Gantry
 	Tracking    Tracking
-	Loggers     Loggers // nil: this process's levels cannot be changed
+	Loggers     Loggers      // nil: this process's levels cannot be changed
+	Secrets     *secrets.Box // seals secrets that come in the clear; nil: they are refused
 	Logger      *slog.Logger
 }
 
@@ -85,8 +91,8 @@ func New(o Options) *Service {
 	if o.Loggers == nil {
 		o.Loggers = logging.New(slog.DiscardHandler, slog.LevelInfo)
 	}
-	return &Service{connectors: o.Connectors, progress: o.Progress, notify: o.Notifier, plugins: o.Plugins,
-		environment: o.Environment, version: o.Version, tracking: o.Tracking, loggers: o.Loggers, log: o.Logger}
+	return &Service{connectors: o.Connectors, progress: o.Progress, notify: o.Notifier, prober: o.Prober, plugins: o.Plugins,
+		environment: o.Environment, version: o.Version, tracking: o.Tracking, loggers: o.Loggers, secrets: o.Secrets, log: o.Logger}
 }
 
 // Close waits until workflows have been told of every change, or cannot be.
@@ -142,8 +148,7 @@ func (s *Service) prepare(ctx context.Context, c Create) (catalog.NewConnector, 
 	if err != nil {
 		return catalog.NewConnector{}, err
 	}
-	config := withName(c.Config, name)
-	plugin, err := s.check(config)
+	plugin, config, err := s.admitOver(name, withName(c.Config, name), nil)
 	if err != nil {
 		return catalog.NewConnector{}, err
 	}
@@ -159,8 +164,7 @@ func (s *Service) PutConfig(ctx context.Context, name string, config map[string]
 	if err := checkName(name); err != nil {
 		return Info{}, false, err
 	}
-	config = withName(config, name)
-	plugin, err := s.check(config)
+	plugin, config, err := s.admit(ctx, name, withName(config, name))
 	if err != nil {
 		return Info{}, false, err
 	}
@@ -218,7 +222,7 @@ func (s *Service) Tasks(ctx context.Context, name string) ([]TaskInfo, error) {
 	}
 	tasks := make([]TaskInfo, len(plan))
 	for i, t := range plan {
-		tasks[i] = TaskInfo{ID: TaskID{Connector: name, Task: t.Number}, Config: t.Config}
+		tasks[i] = TaskInfo{ID: TaskID{Connector: name, Task: t.Number}, Config: secrets.ShownConfig(t.Config)}
 	}
 	return tasks, nil
 }
@@ -370,7 +374,7 @@ func (s *Service) info(ctx context.Context, c catalog.Connector) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	info := Info{Name: c.Name, Config: c.Config, Type: connector.Kind(c.Kind), Tasks: make([]TaskID, len(plan))}
+	info := Info{Name: c.Name, Config: secrets.ShownConfig(c.Config), Type: connector.Kind(c.Kind), Tasks: make([]TaskID, len(plan))}
 	for i, t := range plan {
 		info.Tasks[i] = TaskID{Connector: c.Name, Task: t.Number}
 	}

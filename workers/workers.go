@@ -282,6 +282,7 @@ func (w *Worker) sdkWorkers(acts *activities.Activities, fatal chan<- error) (co
 		workflows.ActivitySetDesired: acts.SetDesired, workflows.ActivitySettleTask: acts.SettleTask,
 		workflows.ActivityFinishDelete: acts.FinishDelete, workflows.ActivityWatchConnector: acts.WatchConnector,
 		workflows.ActivityReconcileAll: acts.ReconcileAll, workflows.ActivitySetConnectorStatus: acts.SetConnectorStatus,
+		workflows.ActivityProbe: acts.Probe,
 	} {
 		control.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
 	}
@@ -305,6 +306,7 @@ func RegisterWorkflows(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(workflows.Connector, workflow.RegisterOptions{Name: workflows.ConnectorType})
 	r.RegisterWorkflowWithOptions(workflows.Task, workflow.RegisterOptions{Name: workflows.TaskType})
 	r.RegisterWorkflowWithOptions(workflows.Reconcile, workflow.RegisterOptions{Name: workflows.ReconcileType})
+	r.RegisterWorkflowWithOptions(workflows.Probe, workflow.RegisterOptions{Name: workflows.ProbeType})
 }
 
 // Ready is closed once the worker takes tasks.

@@ -16,10 +16,15 @@ const (
 	// ScheduleID is the schedule that runs Reconcile.
 	ScheduleID    = "gantry-reconcile"
 	ReconcileType = "Reconcile"
+
+	ProbeType = "Probe"
 )
 
 // ConnectorWorkflowID is the workflow id of a connector; its name may hold any character.
 func ConnectorWorkflowID(connector string) string { return "connector/" + connector }
+
+// ProbeWorkflowID is the workflow id under which a question to the workers is answered.
+func ProbeWorkflowID(question string) string { return "probe/" + question }
 
 // TaskWorkflowID is the workflow id of a connector's task.
 func TaskWorkflowID(connector string, task int) string {
@@ -64,6 +69,7 @@ const (
 	ActivityWatchConnector     = "WatchConnector"
 	ActivityReconcileAll       = "ReconcileAll"
 	ActivitySetConnectorStatus = "SetConnectorStatus"
+	ActivityProbe              = "Probe"
 )
 
 // Search attributes. All are keywords but AttributeTaskNumber, which is an integer.
@@ -264,6 +270,12 @@ type SettleTaskResult struct {
 	Reason  string `json:"reason,omitempty"`
 	// GoOn says that a new plan need not wait: the task's next start settles first, by itself.
 	GoOn bool `json:"goOn,omitempty"`
+}
+
+// ProbeInput names a question that the catalog holds.
+type ProbeInput struct {
+	Question string `json:"question"`
+	About    string `json:"about,omitempty"` // for people: what is looked at
 }
 
 // FinishDeleteInput names a connector none of whose tasks runs any more.

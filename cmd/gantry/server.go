@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"runtime"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -14,6 +12,7 @@ import (
 	"github.com/gantry-connect/gantry/api"
 	"github.com/gantry-connect/gantry/control"
 	"github.com/gantry-connect/gantry/internal/failpoint"
+	"github.com/gantry-connect/gantry/logging"
 	"github.com/gantry-connect/gantry/workers"
 )
 
@@ -42,7 +41,7 @@ func serverCommand(name, short, long string, run func(ctx context.Context, p *pa
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), settings, settings.logger(cmd.ErrOrStderr()), run)
+			return serve(cmd.Context(), settings, settings.levels(cmd.ErrOrStderr()), run)
 		},
 	}
 	addSettings(cmd)
@@ -50,12 +49,21 @@ func serverCommand(name, short, long string, run func(ctx context.Context, p *pa
 }
 
 // serve opens the parts, runs on them until ctx ends, and closes them.
-func serve(ctx context.Context, settings *loaded, log *slog.Logger, run func(ctx context.Context, p *parts) error) error {
-	p, err := openParts(ctx, settings, log)
+func serve(ctx context.Context, settings *loaded, levels *logging.Levels, run func(ctx context.Context, p *parts) error) error {
+	p, err := openParts(ctx, settings, levels)
 	if err != nil {
 		return err
 	}
-	return errors.Join(run(ctx, p), p.close())
+	following, stop := context.WithCancel(ctx)
+	defer stop()
+	var g errgroup.Group // owns the goroutine
+	g.Go(func() error {
+		followLevels(following, p.catalog, levels, p.log)
+		return nil
+	})
+	err = run(ctx, p)
+	stop()
+	return errors.Join(err, g.Wait(), p.close())
 }
 
 func runBoth(ctx context.Context, p *parts) error {
@@ -88,7 +96,7 @@ func work(ctx context.Context, p *parts, points *failpoint.Set) error {
 	s := p.settings
 	return workers.Run(ctx, workers.Config{
 		ID: s.get("worker.id"), Group: s.get("worker.group"), Capacity: s.number("worker.capacity"),
-		Namespace: s.get("temporal.namespace"), Activities: activities.Config{Failpoints: points, SchemaTopic: s.get("rocketmq.schema-topic")}, Logger: p.log,
+		Namespace: s.get("temporal.namespace"), Activities: activities.Config{Failpoints: points, SchemaTopic: s.get("rocketmq.schema-topic")}, Logger: p.levels.Logger("workers"),
 	}, workers.Deps{Temporal: p.temporal, Catalog: p.catalog, RocketMQ: p.rocketmq, Plugins: plugins})
 }
 
@@ -101,11 +109,13 @@ func runAPI(ctx context.Context, p *parts) error {
 		return err
 	}
 	service := control.New(control.Options{Connectors: p.catalog, Progress: p.catalog, Plugins: plugins,
-		Notifier: control.Temporal{Client: p.temporal}, Environment: environment, Version: version(), Logger: p.log})
+		Notifier: control.Temporal{Client: p.temporal}, Prober: control.Temporal{Client: p.temporal}, Environment: environment, Version: version(), Logger: p.levels.Logger("control"), Loggers: p.levels,
+		Tracking: control.Tracking{Disabled: p.settings.get("topic.tracking.enable") == "false",
+			ResetForbidden: p.settings.get("topic.tracking.allow.reset") == "false"}})
 	defer service.Close()
 	guard, err := newGuard(p)
 	if err != nil {
 		return err
 	}
-	return listenAndServe(ctx, p, api.NewGuarded(service, p.log, guard))
+	return listenAndServe(ctx, p, api.NewGuarded(service, p.levels.Logger("api"), guard))
 }

@@ -1,0 +1,297 @@
+package activities
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/gantry-connect/gantry/catalog"
+	"github.com/gantry-connect/gantry/connector"
+	"github.com/gantry-connect/gantry/converters"
+	"github.com/gantry-connect/gantry/pipeline"
+	"github.com/gantry-connect/gantry/probe"
+)
+
+const (
+	// previewWithin is how long records are waited for.
+	previewWithin = 8 * time.Second
+	// previewBytes bounds an answer: it is stored in the catalog for minutes.
+	previewBytes = 1 << 20
+	// previewRecords bounds how many records are asked for.
+	previewRecords = 100
+)
+
+// gallery collects records for an answer.
+type gallery struct {
+	preview probe.Preview
+	limit   int
+	bytes   int
+	value   converters.Converter
+	apply   func(rec *connector.Record, seen func(alias string, rec *connector.Record, kept bool, err error)) // nil: no transforms
+}
+
+func (a *Activities) newGallery(limit int) (*gallery, error) {
+	value, err := converters.New(converters.JSON, nil, false)
+	if err != nil {
+		return nil, err
+	}
+	return &gallery{preview: probe.Preview{Items: []probe.PreviewItem{}, WorkerID: a.config.Worker},
+		limit: min(max(limit, 1), previewRecords), value: value}, nil
+}
+
+func (g *gallery) full() bool { return len(g.preview.Items) >= g.limit || g.preview.Truncated }
+
+// add shows a record and what the transforms make of it.
+func (g *gallery) add(partition json.RawMessage, offset uint64, rec *connector.Record) {
+	item := probe.PreviewItem{Partition: partition, Offset: offset, Steps: []probe.PreviewStep{}}
+	shown, err := g.show(rec)
+	if err != nil {
+		item.Error = err.Error()
+	} else {
+		item.Record = shown
+	}
+	if g.apply != nil && err == nil {
+		g.apply(rec, func(alias string, rec *connector.Record, kept bool, err error) {
+			step := probe.PreviewStep{Transform: alias, Kept: kept && err == nil}
+			if step.Kept {
+				step.Record, err = g.show(rec)
+			}
+			if err != nil {
+				step.Error = err.Error()
+			}
+			item.Steps = append(item.Steps, step)
+		})
+	}
+	g.put(item)
+}
+
+func (g *gallery) put(item probe.PreviewItem) {
+	text, err := json.Marshal(item)
+	if err != nil {
+		item.Record, item.Steps, item.Error = nil, []probe.PreviewStep{}, "cannot be shown as JSON: "+err.Error()
+	}
+	if g.bytes += len(text); g.bytes > previewBytes {
+		g.preview.Truncated = true
+		return
+	}
+	g.preview.Items = append(g.preview.Items, item)
+}
+
+func (g *gallery) bad(partition json.RawMessage, offset uint64, err error) {
+	g.put(probe.PreviewItem{Partition: partition, Offset: offset, Error: err.Error(), Steps: []probe.PreviewStep{}})
+}
+
+// show is a record in readable form. It shares nothing with rec, which the next transform changes.
+func (g *gallery) show(rec *connector.Record) (*probe.PreviewRecord, error) {
+	shown := &probe.PreviewRecord{Topic: rec.Topic, Operation: rec.Op.String()}
+	for _, part := range []struct {
+		datum connector.Datum
+		into  *json.RawMessage
+		name  string
+	}{{rec.Key, &shown.Key, "key"}, {rec.Before, &shown.Before, "before"}, {rec.After, &shown.After, "after"}} {
+		var err error
+		if *part.into, err = g.json(part.datum); err != nil {
+			return nil, fmt.Errorf("show %s: %w", part.name, err)
+		}
+	}
+	for _, h := range rec.Headers {
+		value, err := g.json(h.Value)
+		if err != nil {
+			return nil, fmt.Errorf("show header %q: %w", h.Name, err)
+		}
+		shown.Headers = append(shown.Headers, probe.PreviewHeader{Name: h.Name, Value: value})
+	}
+	if !rec.Time.IsZero() {
+		at := rec.Time.UTC()
+		shown.EventTime = &at
+	}
+	return shown, nil
+}
+
+func (g *gallery) json(d connector.Datum) (json.RawMessage, error) {
+	if !d.Present() {
+		return nil, nil
+	}
+	return g.value.Encode(nil, d)
+}
+
+// preview reads the first records that a config would copy.
+func (a *Activities) preview(ctx context.Context, q probe.Question) (probe.Preview, error) {
+	used, err := a.open(q.Config)
+	if err != nil {
+		return probe.Preview{}, used.scrub.Error(err)
+	}
+	g, err := a.newGallery(q.Limit)
+	if err != nil {
+		return probe.Preview{}, err
+	}
+	if used.chain.Len() > 0 {
+		g.apply = used.chain.Steps
+	}
+	ctx, cancel := context.WithTimeout(ctx, previewWithin)
+	defer cancel()
+	if used.source != nil {
+		err = a.sampleSource(ctx, used, g)
+	} else {
+		err = a.sampleTopics(ctx, used, g)
+	}
+	return g.preview, used.scrub.Error(err)
+}
+
+// sampleSource reads a source from its beginning, as one task would that has all the work.
+func (a *Activities) sampleSource(ctx context.Context, used usable, g *gallery) error {
+	configs, err := used.plugin.TaskConfigs(ctx, used.config, 1)
+	if err != nil {
+		return fmt.Errorf("divide the work into tasks: %w", err)
+	}
+	if len(configs) == 0 {
+		g.preview.Note = "There is no work yet: the connector would have no task."
+		return nil
+	}
+	source, err := used.plugin.OpenSource(ctx, configs[0], connector.Task{Connector: used.common.Name, Logger: used.scrub.Logger(a.log)})
+	if err != nil {
+		return fmt.Errorf("open the source: %w", err)
+	}
+	defer closing(a.log, source)
+	for !g.full() {
+		batch, err := source.Read(ctx, g.limit-len(g.preview.Items))
+		var bad *connector.RecordError
+		switch {
+		case errors.As(err, &bad):
+			g.bad(nil, 0, bad.Err)
+			continue
+		case errors.Is(err, io.EOF):
+			g.preview.Note = "The source has no more records."
+			return nil
+		case err != nil && ctx.Err() != nil:
+			g.preview.Note = fmt.Sprintf("The source had no more records within %v.", previewWithin)
+			return nil
+		case err != nil:
+			return fmt.Errorf("read the source: %w", err)
+		}
+		for i := range batch.Records {
+			rec := &batch.Records[i]
+			if rec.Topic == "" {
+				rec.Topic = used.source.Topic
+			}
+			if !g.full() {
+				g.add(json.RawMessage(rec.Partition), rec.Mark.Offset, rec)
+			}
+		}
+	}
+	return nil
+}
+
+// sampleTopics reads the beginnings of a sink's topics.
+func (a *Activities) sampleTopics(ctx context.Context, used usable, g *gallery) error {
+	key, value, err := newConverters(used.common, used.config)
+	if err != nil {
+		return err
+	}
+	queues, missing, err := a.sinkQueues(ctx, used.sink.TopicNames())
+	if err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		g.preview.Note = fmt.Sprintf("Topics that do not exist: %v.", missing)
+	}
+	return a.sampleQueues(ctx, queues, "earliest", pipeline.NewDecoder(key, value, a.schemas), g)
+}
+
+// previewTopic reads records of a topic, as they are.
+func (a *Activities) previewTopic(ctx context.Context, q probe.Question) (probe.Preview, error) {
+	ctx, cancel := context.WithTimeout(ctx, previewWithin)
+	defer cancel()
+	g, err := a.newGallery(q.Limit)
+	if err != nil {
+		return probe.Preview{}, err
+	}
+	name := q.Converter
+	if name == "" {
+		name = converters.JSON
+	}
+	value, err := converters.New(name, nil, false)
+	if err != nil {
+		return probe.Preview{}, err
+	}
+	key, err := converters.New(converters.JSON, nil, true)
+	if err != nil {
+		return probe.Preview{}, err
+	}
+	queues, err := a.Topics.Queues(ctx, q.Topic)
+	if err != nil {
+		return probe.Preview{}, fmt.Errorf("look up the queues of topic %s: %w", q.Topic, err)
+	}
+	err = a.sampleQueues(ctx, queues, q.From, pipeline.NewDecoder(key, value, a.schemas), g)
+	return g.preview, err
+}
+
+// sampleQueues takes about as much from each queue, from one end or the other.
+func (a *Activities) sampleQueues(ctx context.Context, queues []catalog.Queue, from string, d *pipeline.Decoder, g *gallery) error {
+	for i, q := range queues {
+		if g.full() {
+			return nil
+		}
+		left := g.limit - len(g.preview.Items)
+		want := (left + len(queues) - i - 1) / (len(queues) - i)
+		if err := a.sampleQueue(ctx, pipeline.Queue(q), from, want, d, g); err != nil {
+			return fmt.Errorf("read queue %v: %w", pipeline.Queue(q), err)
+		}
+	}
+	return nil
+}
+
+func (a *Activities) sampleQueue(ctx context.Context, q pipeline.Queue, from string, want int, d *pipeline.Decoder, g *gallery) error {
+	at, end, err := a.Broker.Bounds(ctx, q)
+	if err != nil {
+		return err
+	}
+	if from == "latest" {
+		at = max(at, end-int64(want))
+	}
+	partition, err := json.Marshal(map[string]any{"rocketmq_topic": q.Topic, "rocketmq_broker": q.Broker, "rocketmq_queue": q.ID})
+	if err != nil {
+		return err
+	}
+	for taken := 0; at < end && taken < want && !g.full(); {
+		pulled, err := a.Broker.Pull(ctx, q, at, want-taken)
+		if err != nil {
+			return err
+		}
+		for i := range pulled.Messages {
+			m := &pulled.Messages[i]
+			rec, isRecord, err := d.Record(ctx, m)
+			switch {
+			case err != nil:
+				g.bad(partition, uint64(m.Offset), err)
+				taken++
+			case isRecord:
+				g.add(partition, uint64(m.Offset), &rec)
+				taken++
+			}
+			if taken == want || g.full() {
+				return nil
+			}
+		}
+		if pulled.Next <= at {
+			return nil
+		}
+		at = pulled.Next
+	}
+	return nil
+}
+
+// firstOfEachBroker is one queue of each broker.
+func firstOfEachBroker(queues []catalog.Queue) []pipeline.Queue {
+	var first []pipeline.Queue
+	for _, q := range queues {
+		if !slices.ContainsFunc(first, func(f pipeline.Queue) bool { return f.Broker == q.Broker }) {
+			first = append(first, pipeline.Queue(q))
+		}
+	}
+	return first
+}
