@@ -3,6 +3,7 @@ package activities
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -134,7 +135,11 @@ func (t *turn) status(state string) (catalog.TaskStatus, bool) {
 	defer t.mu.Unlock()
 	status := catalog.TaskStatus{UID: t.in.UID, Task: t.in.Task, State: state, Worker: t.a.config.Worker,
 		Epoch: lease.Start().Epoch, Records: s.Records, Bytes: s.Bytes, LagRecords: s.LagRecords, LagBytes: s.LagBytes,
-		RatePerSecond: t.rate.perSecond, Retries: s.Retries}
+		RatePerSecond: t.rate.perSecond, Retries: s.Retries, Filtered: s.Filtered, Bad: s.Bad, DeadLetters: s.DeadLetters}
+	if s.LastError != nil {
+		status.Retrying = fmt.Sprintf("%s is tried again since %s: %v", s.RetryingWhat, s.RetryingSince.UTC().Format(time.RFC3339), s.LastError)
+		status.RetryingSince = &s.RetryingSince
+	}
 	if !s.LastRecordAt.IsZero() {
 		status.LastRecordAt = &s.LastRecordAt
 	}

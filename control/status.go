@@ -86,8 +86,10 @@ func (s *Service) Progress(ctx context.Context, name string) ([]TaskProgress, er
 	out := make([]TaskProgress, len(rows))
 	for i, r := range rows {
 		out[i] = TaskProgress{Task: r.Task, State: State(r.State), WorkerID: r.Worker, Records: r.CommittedRecords, Bytes: r.CommittedBytes,
-			LagRecords: r.LagRecords, LagBytes: r.LagBytes, RecordsPerSecond: r.RatePerSecond, Retries: r.Retries,
+			LagRecords: r.LagRecords, LagBytes: r.LagBytes, LagSeconds: lagSeconds(r), RecordsPerSecond: r.RatePerSecond,
+			Filtered: r.Filtered, Bad: r.Bad, DeadLetters: r.DeadLetters, Retries: r.Retries, Retrying: r.Retrying,
 			LastRecordAt: r.LastRecordAt, NextRetryAt: r.NextRetryAt, UpdatedAt: r.UpdatedAt}
+		out[i].Health, out[i].Reason = taskHealth(taskStatus(r.Task, c.Desired, r, "").State, r)
 	}
 	return out, nil
 }

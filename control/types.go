@@ -156,8 +156,15 @@ type TaskProgress struct {
 	RecordsPerSecond float64    `json:"records_per_second"`
 	LagRecords       int64      `json:"lag_records" doc:"Left to copy; -1 if unknown."`
 	LagBytes         int64      `json:"lag_bytes" doc:"Left to copy; -1 if unknown."`
-	LastRecordAt     *time.Time `json:"last_record_at,omitempty"`
-	Retries          int64      `json:"retries"`
-	NextRetryAt      *time.Time `json:"next_retry_at,omitempty"`
+	LagSeconds       float64    `json:"lag_seconds" doc:"About how long copying what is left takes at the present rate, or, while nothing moves, how long ago the last record was copied. 0 if nothing is left, -1 if unknown."`
+	LastRecordAt     *time.Time `json:"last_record_at,omitempty" doc:"When the last record was copied."`
+	Health           Health     `json:"health" enum:"running,idle,stalled,unassigned,restarting,paused,stopped,failed"`
+	Reason           string     `json:"reason,omitempty" doc:"Why the health is what it is, where that is not plain."`
+	Filtered         int64      `json:"filtered" doc:"Records that a transform has dropped, by the present owner."`
+	Bad              int64      `json:"bad" doc:"Records that were given up, dead letters included, by the present owner."`
+	DeadLetters      int64      `json:"dead_letters" doc:"Records that were sent to the dead-letter topic, by the present owner."`
+	Retries          int64      `json:"retries" doc:"Calls that were tried again, by the present owner."`
+	Retrying         string     `json:"retrying,omitempty" doc:"What is being tried again, and why."`
+	NextRetryAt      *time.Time `json:"next_retry_at,omitempty" doc:"When the failed task starts again."`
 	UpdatedAt        time.Time  `json:"updated_at"`
 }
