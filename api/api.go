@@ -22,7 +22,24 @@ type Connectors interface {
 	Get(ctx context.Context, name string) (control.Info, error)
 	PutConfig(ctx context.Context, name string, config map[string]string, author string) (control.Info, bool, error)
 	Delete(ctx context.Context, name, author string) error
+	PatchConfig(ctx context.Context, name string, patch map[string]*string, author string) (control.Info, error)
+	OffsetKeeper
+}
+
+// OffsetKeeper is what the offsets and topics routes need.
+type OffsetKeeper interface {
 	Offsets(ctx context.Context, name string) ([]control.PartitionOffset, error)
+	AlterOffsets(ctx context.Context, name string, offsets []control.PartitionOffset, author string) error
+	ResetOffsets(ctx context.Context, name, author string) error
+	Topics(ctx context.Context, name string) ([]string, error)
+	ResetTopics(ctx context.Context, name string) error
+}
+
+// Loggers is what the loggers' routes need.
+type Loggers interface {
+	Loggers() map[string]control.LoggerLevel
+	Logger(name string) (control.LoggerLevel, error)
+	SetLogger(ctx context.Context, name, level string, everywhere bool) ([]string, error)
 }
 
 // Lifecycle is what the routes that start and stop need.
@@ -44,9 +61,9 @@ type Statuses interface {
 
 // Plugins is what the plugin routes need.
 type Plugins interface {
-	PluginList() []control.PluginInfo
-	PluginConfig(class string) ([]control.KeyInfo, error)
-	Validate(class string, config map[string]string) (control.Validation, error)
+	PluginList(connectorsOnly bool) []control.PluginInfo
+	PluginConfig(class, version string) ([]control.KeyInfo, error)
+	Validate(class string, config map[string]*string) (control.Validation, error)
 }
 
 // Server is what the routes about the server itself need.
@@ -63,6 +80,7 @@ type Service interface {
 	Lifecycle
 	Statuses
 	Plugins
+	Loggers
 	Server
 	V1
 }
@@ -99,9 +117,13 @@ func describe(mux *http.ServeMux, h *handlers) huma.API {
 	h.registerLifecycle(a)
 	h.registerTasks(a)
 	h.registerPlugins(a)
+	h.registerOffsets(a)
+	h.registerTopics(a)
+	h.registerLoggers(a)
 	h.registerV1(a)
 	h.registerAudit(a)
 	badRequests(a.OpenAPI())
+	undefinedKeys(a.OpenAPI())
 	documentProblems(a.OpenAPI())
 	secure(a.OpenAPI())
 	return a
@@ -123,6 +145,13 @@ func badRequests(doc *huma.OpenAPI) {
 	}
 }
 
+// undefinedKeys documents that validation answers null for the definition of a key that nothing defines.
+func undefinedKeys(doc *huma.OpenAPI) {
+	if s := doc.Components.Schemas.Map()["KeyResult"]; s != nil {
+		s.Properties["definition"] = &huma.Schema{OneOf: []*huma.Schema{s.Properties["definition"], {Type: "null"}}}
+	}
+}
+
 // also documents a second successful answer of an operation, beside the one that huma knows of.
 func also(status, description string) map[string]*huma.Response {
 	return map[string]*huma.Response{status: {Description: description}}
@@ -138,12 +167,13 @@ func (m exactRoot) HandleFunc(pattern string, handler func(http.ResponseWriter, 
 	m.ServeMux.HandleFunc(pattern, handler)
 }
 
-// lenient accepts a slash behind every path, as Kafka Connect does and some of its clients need.
+// lenient accepts a slash behind every path, as Kafka Connect does and some of its clients need. A slash that is part of a
+// name comes escaped and stays.
 func lenient(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p := r.URL.Path; len(p) > 1 && strings.HasSuffix(p, "/") && !strings.HasPrefix(p, "/docs/") {
+		if escaped := r.URL.EscapedPath(); len(escaped) > 1 && strings.HasSuffix(escaped, "/") && !strings.HasPrefix(escaped, "/docs/") {
 			u := *r.URL
-			u.Path, u.RawPath = strings.TrimSuffix(p, "/"), strings.TrimSuffix(u.RawPath, "/")
+			u.Path, u.RawPath = strings.TrimSuffix(u.Path, "/"), strings.TrimSuffix(escaped, "/")
 			r2 := r.Clone(r.Context())
 			r2.URL = &u
 			r = r2

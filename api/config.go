@@ -33,6 +33,9 @@ func (c *Config) UnmarshalJSON(data []byte) error {
 	sort.Strings(keys) // the same error for the same body, each time
 	out := make(Config, len(raw))
 	for _, key := range keys {
+		if isNull(raw[key]) {
+			return fmt.Errorf("config key %q: Null value can not be supplied as the configuration value.", key) //nolint:staticcheck // Kafka Connect's words
+		}
 		text, err := scalar(raw[key])
 		if err != nil {
 			return fmt.Errorf("config key %q: %w", key, err)
@@ -43,6 +46,46 @@ func (c *Config) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// ConfigPatch is a Config in which null is a value of its own, as nil.
+type ConfigPatch map[string]*string
+
+// Schema describes ConfigPatch for OpenAPI.
+func (ConfigPatch) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true,
+		Description: "A flat map of config keys to strings or null; numbers and bools are taken as text, nested values refused."}
+}
+
+// UnmarshalJSON is Config's, with nulls.
+func (c *ConfigPatch) UnmarshalJSON(data []byte) error {
+	var raw map[string]json.RawMessage
+	if err := json.Unmarshal(data, &raw); err != nil {
+		return fmt.Errorf("the config must be a JSON object: %w", err)
+	}
+	out, values := make(ConfigPatch, len(raw)), make(map[string]json.RawMessage, len(raw))
+	for key, value := range raw {
+		if isNull(value) {
+			out[key] = nil
+		} else {
+			values[key] = value
+		}
+	}
+	rest, err := json.Marshal(values)
+	if err != nil {
+		return err
+	}
+	var config Config
+	if err := config.UnmarshalJSON(rest); err != nil {
+		return err
+	}
+	for key, value := range config {
+		out[key] = &value
+	}
+	*c = out
+	return nil
+}
+
+func isNull(raw json.RawMessage) bool { return string(bytes.TrimSpace(raw)) == "null" }
+
 func scalar(raw json.RawMessage) (string, error) {
 	raw = bytes.TrimSpace(raw)
 	switch raw[0] {
@@ -50,8 +93,6 @@ func scalar(raw json.RawMessage) (string, error) {
 		var s string
 		err := json.Unmarshal(raw, &s)
 		return s, err
-	case 'n':
-		return "", fmt.Errorf("null value can not be supplied as the configuration value")
 	case '{', '[':
 		return "", fmt.Errorf("must be a string, number or bool, not %s", strconv.Quote(abbreviate(raw)))
 	}

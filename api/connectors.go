@@ -55,8 +55,10 @@ func (h *handlers) registerConnectors(a huma.API) {
 	huma.Register(a, huma.Operation{OperationID: "delete-connector", Metadata: access.Needs(access.Editor), Method: http.MethodDelete, Path: "/connectors/{name}", Tags: tags,
 		Summary: "End a connector and drop its positions", DefaultStatus: http.StatusNoContent,
 		Errors: []int{http.StatusNotFound, http.StatusServiceUnavailable}}, h.delete)
-	huma.Register(a, huma.Operation{OperationID: "get-offsets", Metadata: access.Needs(access.Viewer), Method: http.MethodGet, Path: "/connectors/{name}/offsets", Tags: tags,
-		Summary: "How far every partition has been copied", Errors: []int{http.StatusNotFound, http.StatusServiceUnavailable}}, h.offsets)
+	huma.Register(a, huma.Operation{OperationID: "patch-config", Metadata: access.Needs(access.Editor), Method: http.MethodPatch, Path: "/connectors/{name}/config", Tags: tags,
+		Summary: "Change single keys of a connector's config", MaxBodyBytes: maxBodyBytes,
+		Description: "A key whose value is null is removed. What comes out is checked as a whole.",
+		Errors:      []int{http.StatusBadRequest, http.StatusNotFound, http.StatusServiceUnavailable}}, h.patchConfig)
 }
 
 type listInput struct {
@@ -163,10 +165,13 @@ func (h *handlers) delete(ctx context.Context, in *Named) (*struct{}, error) {
 	return nil, h.problem(ctx, h.service.Delete(ctx, in.Name, by(ctx)))
 }
 
-func (h *handlers) offsets(ctx context.Context, in *Named) (*struct{ Body Offsets }, error) {
-	all, err := h.service.Offsets(ctx, in.Name)
+func (h *handlers) patchConfig(ctx context.Context, in *struct {
+	Named
+	Body ConfigPatch
+}) (*struct{ Body control.Info }, error) {
+	info, err := h.service.PatchConfig(ctx, in.Name, in.Body, by(ctx))
 	if err != nil {
 		return nil, h.problem(ctx, err)
 	}
-	return &struct{ Body Offsets }{Offsets{all}}, nil
+	return &struct{ Body control.Info }{info}, nil
 }

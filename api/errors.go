@@ -62,6 +62,7 @@ func (h *handlers) problem(ctx context.Context, err error) error {
 		request  *control.RequestError
 		config   *control.InvalidConfigError
 		denied   *access.DeniedError
+		closed   *control.ForbiddenError
 	)
 	switch {
 	case err == nil:
@@ -76,6 +77,8 @@ func (h *handlers) problem(ctx context.Context, err error) error {
 		return &Error{http.StatusConflict, conflict.Error()}
 	case errors.As(err, &request):
 		return &Error{http.StatusBadRequest, request.Error()}
+	case errors.As(err, &closed):
+		return &Error{http.StatusForbidden, closed.Error()}
 	case errors.As(err, &config):
 		return &Error{http.StatusBadRequest, config.Error()}
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:

@@ -13,10 +13,14 @@ import (
 
 // ServerInfo is the answer to GET /.
 type ServerInfo struct {
-	Version        string `json:"version" example:"0.1.0" doc:"Of Gantry."`
-	Commit         string `json:"commit" doc:"Kafka Connect's clients expect the field."`
+	Version        string `json:"version" example:"4.3.1" doc:"Of Kafka Connect, whose routes these are: its clients choose by it what they call."`
+	Commit         string `json:"commit" example:"0.1.0" doc:"The version of Gantry."`
 	KafkaClusterID string `json:"kafka_cluster_id" doc:"The environment's id, under the name that Kafka Connect's clients expect."`
 }
+
+// compatibleVersion is the release of Kafka Connect whose contract the routes keep. Clients read numbers out of it, so
+// there is nothing else in it.
+const compatibleVersion = "4.3.1"
 
 // Health is the answer to GET /health.
 type Health struct {
@@ -31,7 +35,7 @@ func (h *handlers) registerRoot(a huma.API) {
 	huma.Register(a, huma.Operation{OperationID: "get-server", Metadata: access.NeedsOnly(access.Viewer), Method: http.MethodGet, Path: "/", Tags: []string{"Server"},
 		Summary: "Version and environment of the server"},
 		func(context.Context, *struct{}) (*struct{ Body ServerInfo }, error) {
-			return &struct{ Body ServerInfo }{ServerInfo{Version: h.service.Version(), Commit: h.service.Version(), KafkaClusterID: h.service.Environment()}}, nil
+			return &struct{ Body ServerInfo }{ServerInfo{Version: compatibleVersion, Commit: h.service.Version(), KafkaClusterID: h.service.Environment()}}, nil
 		})
 	huma.Register(a, huma.Operation{OperationID: "get-health", Metadata: access.NeedsOnly(access.Viewer), Method: http.MethodGet, Path: "/health", Tags: []string{"Server"},
 		Summary: "Whether the server can do its work", Errors: []int{http.StatusInternalServerError}}, h.health)

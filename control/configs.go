@@ -65,9 +65,9 @@ func (s *Service) PatchConfig(ctx context.Context, name string, patch map[string
 				config[key] = *value
 			}
 		}
-		plugin, err := s.check(config)
+		plugin, admitted, err := s.admitOver(name, config, now.Config)
 		refused = err
-		return catalog.NextConfig{Class: plugin.Class, Kind: string(plugin.Kind), Config: config}, err
+		return catalog.NextConfig{Class: plugin.Class, Kind: string(plugin.Kind), Config: admitted}, err
 	})
 	switch {
 	case refused != nil:

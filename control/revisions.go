@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gantry-connect/gantry/catalog"
+	"github.com/gantry-connect/gantry/secrets"
 )
 
 // Revision is one version of a connector's config.
@@ -85,8 +86,7 @@ func (s *Service) ReplaceConfig(ctx context.Context, name string, config map[str
 	if !exists {
 		return s.createConfig(ctx, Create{Name: name, Config: config, Author: author}, dryRun)
 	}
-	config = withName(config, name)
-	plugin, err := s.check(config)
+	plugin, config, err := s.admitOver(name, withName(config, name), now.Config)
 	if err != nil {
 		return RevisionConfig{}, false, err
 	}
@@ -94,7 +94,7 @@ func (s *Service) ReplaceConfig(ctx context.Context, name string, config map[str
 		if string(plugin.Kind) != now.Kind {
 			return RevisionConfig{}, false, translate(catalog.ErrKindFixed, name)
 		}
-		return RevisionConfig{Revision{Number: now.Revision, Class: plugin.Class}, config}, false, nil
+		return RevisionConfig{Revision{Number: now.Revision, Class: plugin.Class}, secrets.ShownConfig(config)}, false, nil
 	}
 	return s.changeConfig(ctx, name, catalog.NextConfig{Class: plugin.Class, Kind: string(plugin.Kind), Config: config}, pre, author)
 }
@@ -102,7 +102,7 @@ func (s *Service) ReplaceConfig(ctx context.Context, name string, config map[str
 func (s *Service) createConfig(ctx context.Context, c Create, dryRun bool) (RevisionConfig, bool, error) {
 	if dryRun {
 		wanted, err := s.prepare(ctx, c)
-		return RevisionConfig{Revision{Class: wanted.Class}, wanted.Config}, true, err
+		return RevisionConfig{Revision{Class: wanted.Class}, secrets.ShownConfig(wanted.Config)}, true, err
 	}
 	made, err := s.create(ctx, c)
 	if err != nil {
@@ -138,7 +138,7 @@ func (s *Service) revision(ctx context.Context, c catalog.Connector, number int6
 	if err != nil {
 		return RevisionConfig{}, err
 	}
-	return RevisionConfig{revisionInfo(c, r, before), r.Config}, nil
+	return RevisionConfig{revisionInfo(c, r, before), secrets.ShownConfig(r.Config)}, nil
 }
 
 // revisionOf reads a revision; number 0 is the empty config before the first.
@@ -237,9 +237,18 @@ func (s *Service) DiffRevisions(ctx context.Context, name string, from, to int64
 		case change.New == nil:
 			kind = "removed"
 		}
-		d.Changes = append(d.Changes, Change{Key: change.Key, Kind: kind, Old: change.Old, New: change.New})
+		d.Changes = append(d.Changes, Change{Key: change.Key, Kind: kind, Old: shown(change.Old), New: shown(change.New)})
 	}
 	return d, nil
+}
+
+// shown is a value as it may be shown: two secrets that differ look alike.
+func shown(value *string) *string {
+	if value == nil {
+		return nil
+	}
+	text := secrets.Shown(*value, false)
+	return &text
 }
 
 // Rollback puts the config of an old revision into force again, as a new revision. What was right then may be wrong now:
@@ -253,10 +262,10 @@ func (s *Service) Rollback(ctx context.Context, name string, number int64, pre P
 	if err != nil {
 		return RevisionConfig{}, err
 	}
-	plugin, err := s.check(old.Config)
+	plugin, config, err := s.admitOver(name, old.Config, c.Config)
 	if err != nil {
 		return RevisionConfig{}, err
 	}
-	r, _, err := s.changeConfig(ctx, name, catalog.NextConfig{Class: plugin.Class, Kind: string(plugin.Kind), Config: old.Config}, pre, author)
+	r, _, err := s.changeConfig(ctx, name, catalog.NextConfig{Class: plugin.Class, Kind: string(plugin.Kind), Config: config}, pre, author)
 	return r, err
 }

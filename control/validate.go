@@ -1,17 +1,21 @@
 package control
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"net/url"
+	"maps"
 	"regexp"
 	"slices"
 	"sort"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/gantry-connect/gantry/connector"
 	"github.com/gantry-connect/gantry/converters"
 	"github.com/gantry-connect/gantry/pipeline"
+	"github.com/gantry-connect/gantry/secrets"
 )
 
 // maxNameBytes leaves room for the name in a workflow id and in search attributes, which hold 255 bytes.
@@ -28,10 +32,10 @@ func checkName(name string) error {
 		problem = "is required: give the connector a name"
 	case len(name) > maxNameBytes:
 		problem = fmt.Sprintf("has %d bytes: at most %d are possible", len(name), maxNameBytes)
-	case strings.ContainsAny(name, "/\\%") || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		problem = `must not contain "/", "\", "%" or control characters`
+	case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
+		problem = "must be valid UTF-8 without control characters"
 	case name == "." || name == "..":
-		problem = "is no usable path segment"
+		problem = "cannot be a part of a URL: clients take it for a place in the path"
 	default:
 		return nil
 	}
@@ -40,14 +44,37 @@ func checkName(name string) error {
 
 // check validates a whole config and finds its plugin. The error is an *InvalidConfigError.
 func (s *Service) check(config map[string]string) (connector.Plugin, error) {
-	plugin, problems := s.problems(config)
-	if len(problems) > 0 {
-		return plugin, &InvalidConfigError{Kind: plugin.Kind, Problems: problems}
+	found := s.inspect(config)
+	if len(found.problems) == 0 {
+		return found.plugin, nil
 	}
-	return plugin, nil
+	for i, p := range found.problems {
+		if alias, ok := found.from[p.Field]; ok { // the user knows the key by that name
+			found.problems[i] = &connector.ConfigError{Field: alias, Value: p.Value, Reason: p.Reason}
+		}
+	}
+	return found.plugin, &InvalidConfigError{Kind: found.plugin.Kind, Problems: found.problems}
 }
 
-// problems is everything wrong with config, in the order of the keys' definitions.
+// inspection is what was found in a config.
+type inspection struct {
+	config   map[string]string // as it is read for use
+	from     map[string]string // the aliases by which keys were given
+	plugin   connector.Plugin  // none if the class is unknown
+	problems connector.ConfigErrors
+}
+
+// inspect finds everything wrong with a config.
+func (s *Service) inspect(given map[string]string) inspection {
+	config, from, err := pipeline.ResolveAliases(given)
+	found := inspection{config: config, from: from}
+	var problems connector.ConfigErrors
+	found.plugin, problems = s.problems(config)
+	found.problems = append(asProblems(err), problems...)
+	return found
+}
+
+// problems is everything wrong with a config without aliases, in the order of the keys' definitions.
 func (s *Service) problems(config map[string]string) (connector.Plugin, connector.ConfigErrors) {
 	class := config["connector.class"]
 	if class == "" {
@@ -57,10 +84,11 @@ func (s *Service) problems(config map[string]string) (connector.Plugin, connecto
 	if err != nil {
 		return connector.Plugin{}, asProblems(err)
 	}
-	defs := definitions(plugin)
-	problems := append(unknownKeys(config, defs), openSecrets(config, defs)...)
+	defs := keysOf(plugin, config)
+	wrong := transformProblems(plugin, config)
+	problems := append(withoutUndefined(unknownKeys(config, defs), wrong), s.openSecrets(plugin, config)...)
 	found := append(asProblems(checkFramework(plugin.Kind, config)), asProblems(plugin.Check(config))...)
-	found = append(found, converterProblems(config)...)
+	found = append(append(found, converterProblems(config)...), wrong...)
 	for _, p := range found {
 		// A reference has its value only on the worker: what it stands for is checked when a task starts.
 		if !reference.MatchString(config[p.Field]) {
@@ -72,24 +100,23 @@ func (s *Service) problems(config map[string]string) (connector.Plugin, connecto
 		order[d.Name] = i
 	}
 	sort.SliceStable(problems, func(i, j int) bool { return order[problems[i].Field] < order[problems[j].Field] })
-	return plugin, problems
+	return plugin, scrubbed(problems, plugin, config)
 }
+
+// converterKeys are the keys that name converters.
+var converterKeys = []string{"key.converter", "value.converter"}
 
 // converterProblems tries to make the converters that the config names.
 func converterProblems(config map[string]string) connector.ConfigErrors {
 	var problems connector.ConfigErrors
-	for _, which := range []string{"key.converter", "value.converter"} {
-		name := config[which]
-		if name == "" {
-			name = converters.JSON
-		}
+	for _, which := range converterKeys {
 		options := map[string]string{}
 		for k, v := range config {
 			if option, ok := strings.CutPrefix(k, which+"."); ok {
 				options[option] = v
 			}
 		}
-		_, err := converters.New(name, options, which == "key.converter")
+		_, err := converters.New(cmp.Or(config[which], converters.JSON), options, which == "key.converter")
 		problems = append(problems, asProblems(err)...)
 	}
 	return problems
@@ -165,27 +192,6 @@ next:
 	return problems
 }
 
-// openSecrets refuses secrets in clear: what is in a config is stored, shown and kept in revisions.
-func openSecrets(config map[string]string, defs []connector.Definition) connector.ConfigErrors {
-	var problems connector.ConfigErrors
-	for _, d := range defs {
-		value := config[d.Name]
-		if value == "" {
-			continue
-		}
-		if d.Type == "PASSWORD" && reference.FindString(value) != value {
-			problems = append(problems, &connector.ConfigError{Field: d.Name,
-				Reason: "holds a secret in clear: refer to it, as ${env:NAME} or ${file:/path:key}, and set it where the workers run"})
-		} else if u, err := url.Parse(value); err == nil && u.User != nil {
-			if password, ok := u.User.Password(); ok && !reference.MatchString(password) {
-				problems = append(problems, &connector.ConfigError{Field: d.Name,
-					Reason: "holds a password in clear: refer to it in the URL, as in postgres://user:${env:NAME}@host/db"})
-			}
-		}
-	}
-	return problems
-}
-
 // editDistance is Levenshtein's, with two rows.
 func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
@@ -206,9 +212,20 @@ func editDistance(a, b string) int {
 	return row[len(b)]
 }
 
-// Validate tells for every key what is wrong with it. class is the plugin named in the URL.
-func (s *Service) Validate(class string, config map[string]string) (Validation, error) {
-	given := config["connector.class"]
+// Validate tells for every key what is wrong with it; a nil value is wrong. class is the plugin named in the URL.
+func (s *Service) Validate(class string, values map[string]*string) (Validation, error) {
+	config := make(map[string]string, len(values))
+	var nulls connector.ConfigErrors
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		if value := values[key]; value != nil {
+			config[key] = *value
+		} else {
+			nulls = append(nulls, &connector.ConfigError{Field: key, Reason: "Null value can not be supplied as the configuration value."})
+		}
+	}
+	found := s.inspect(config)
+	found.problems = append(found.problems, nulls...)
+	given := found.config["connector.class"]
 	if given == "" {
 		return Validation{}, &RequestError{"connector.class is missing from the config"}
 	}
@@ -217,40 +234,62 @@ func (s *Service) Validate(class string, config map[string]string) (Validation, 
 		return Validation{}, &RequestError{err.Error()}
 	}
 	if named, err := s.plugins.Find(class); err != nil || named.Class != plugin.Class {
-		return Validation{}, &RequestError{fmt.Sprintf("Included connector type %s does not match request type %s", given, class)}
+		return Validation{}, requestError("Included connector type %s does not match request type %s", given, class)
 	}
-	_, problems := s.problems(config)
 	byKey := map[string][]string{}
-	for _, p := range problems {
+	for _, p := range found.problems {
 		byKey[p.Field] = append(byKey[p.Field], p.Error())
 	}
-	v := Validation{Name: plugin.Class, ErrorCount: len(problems), Groups: []string{}, Configs: []KeyResult{}}
-	for _, d := range definitions(plugin) {
+	v := Validation{Name: given, ErrorCount: len(found.problems), Groups: []string{}, Configs: []KeyResult{}}
+	for _, d := range append(keysOf(plugin, found.config), converterDefinitions(plugin, found.config)...) {
 		if !slices.Contains(v.Groups, d.Group) {
 			v.Groups = append(v.Groups, d.Group)
 		}
-		v.Configs = append(v.Configs, KeyResult{Definition: keyInfo(d), Value: keyValue(d, config, byKey[d.Name])})
+		info := keyInfo(d)
+		v.Configs = append(v.Configs, KeyResult{Definition: &info, Value: keyValue(d, found.config, byKey[d.Name])})
 		delete(byKey, d.Name)
 	}
 	// Keys without a definition that have errors come last.
-	for _, p := range problems {
+	for _, p := range found.problems {
 		if errs := byKey[p.Field]; errs != nil {
-			d := connector.Definition{Name: p.Field, Type: "STRING", Importance: "LOW"}
-			v.Configs = append(v.Configs, KeyResult{Definition: keyInfo(d), Value: keyValue(d, config, errs)})
+			d := connector.Definition{Name: p.Field, Type: "PASSWORD"} // nobody knows whether it is a secret
+			v.Configs = append(v.Configs, KeyResult{Value: keyValue(d, config, errs)})
 			delete(byKey, p.Field)
 		}
 	}
 	return v, nil
 }
 
+// converterDefinitions are the options of the converters that a config names, under the keys by which it gives them.
+func converterDefinitions(plugin connector.Plugin, config map[string]string) []connector.Definition {
+	known := map[string]bool{}
+	for _, d := range definitions(plugin) {
+		known[d.Name] = true
+	}
+	var defs []connector.Definition
+	for _, which := range converterKeys {
+		for _, d := range converters.Options(cmp.Or(config[which], converters.JSON)) {
+			if d.Name = which + "." + d.Name; !known[d.Name] {
+				d.Group = "Converters"
+				d.Order += len(known) // behind those that are always there
+				defs = append(defs, d)
+			}
+		}
+	}
+	return defs
+}
+
 func keyValue(d connector.Definition, config map[string]string, errs []string) KeyValue {
 	kv := KeyValue{Name: d.Name, Value: d.Default, RecommendedValues: d.Enum, Errors: errs, Visible: true}
+	if slices.Contains(converterKeys, d.Name) {
+		kv.RecommendedValues = converters.Names()
+	}
 	if text, ok := config[d.Name]; ok {
 		kv.Value = &text
 	}
-	if d.Type == "PASSWORD" && kv.Value != nil && reference.FindString(*kv.Value) != *kv.Value {
-		hidden := connector.Secret("").String()
-		kv.Value = &hidden
+	if kv.Value != nil {
+		shown := secrets.Shown(*kv.Value, d.Type == "PASSWORD")
+		kv.Value = &shown
 	}
 	if kv.RecommendedValues == nil {
 		kv.RecommendedValues = []string{}
@@ -259,33 +298,4 @@ func keyValue(d connector.Definition, config map[string]string, errs []string) K
 		kv.Errors = []string{}
 	}
 	return kv
-}
-
-// PluginList is the connector classes of this installation.
-func (s *Service) PluginList() []PluginInfo {
-	out := make([]PluginInfo, len(s.plugins))
-	for i, p := range s.plugins {
-		out[i] = PluginInfo{Class: p.Class, Type: p.Kind, Version: p.Version}
-	}
-	return out
-}
-
-// PluginConfig is every key that a config of this class may hold.
-func (s *Service) PluginConfig(class string) ([]KeyInfo, error) {
-	plugin, err := s.plugins.Find(class)
-	if err != nil {
-		return nil, &NotFoundError{fmt.Sprintf("Unknown plugin %s.", class)}
-	}
-	defs := definitions(plugin)
-	out := make([]KeyInfo, len(defs))
-	for i, d := range defs {
-		out[i] = keyInfo(d)
-	}
-	return out, nil
-}
-
-func keyInfo(d connector.Definition) KeyInfo {
-	return KeyInfo{Name: d.Name, Type: d.Type, Required: d.Required, DefaultValue: d.Default, Importance: d.Importance,
-		Documentation: d.Doc, Group: d.Group, OrderInGroup: d.Order, Order: d.Order, Width: "MEDIUM", DisplayName: d.Name,
-		Dependents: []string{}}
 }

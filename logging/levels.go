@@ -48,6 +48,15 @@ func (l *Levels) Logger(component string) *slog.Logger {
 	return slog.New(&handler{levels: l, component: component, next: l.next})
 }
 
+// Begin says how much a component logs as long as nobody changes it.
+func (l *Levels) Begin(component string, level Level) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.known[component] = true
+	l.set[component] = Setting{Level: level}
+	l.changes.Add(1)
+}
+
 // Get is how much a component logs; false if nobody has heard of it.
 func (l *Levels) Get(component string) (Setting, bool) {
 	l.mu.RLock()

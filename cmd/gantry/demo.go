@@ -8,6 +8,7 @@ import (
 
 	"github.com/gantry-connect/gantry/catalog"
 	"github.com/gantry-connect/gantry/internal/demo"
+	"github.com/gantry-connect/gantry/logging"
 )
 
 // newDemoCommand runs the main job on real input. It needs a checkout.
@@ -18,7 +19,7 @@ func newDemoCommand() *cobra.Command {
 			return err
 		},
 		Serve: func(ctx context.Context, s demo.Server, log *slog.Logger) error {
-			return serve(ctx, demoSettings(s), log, runBoth)
+			return serve(ctx, demoSettings(s), logging.New(log.Handler(), slog.LevelInfo), runBoth)
 		},
 	}
 	cmd := &cobra.Command{

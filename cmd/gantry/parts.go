@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/gantry-connect/gantry/catalog"
+	"github.com/gantry-connect/gantry/logging"
 	"github.com/gantry-connect/gantry/rocketmq"
 	"github.com/gantry-connect/gantry/workers"
 	"github.com/gantry-connect/gantry/workflows"
@@ -20,32 +21,33 @@ import (
 // parts is what server processes are built from. Whoever opens it closes it.
 type parts struct {
 	settings *loaded
-	log      *slog.Logger
+	levels   *logging.Levels
+	log      *slog.Logger // of the process itself
 	catalog  *catalog.Catalog
 	temporal client.Client
 	rocketmq *rocketmq.Client
 }
 
 // openParts reaches catalog and Temporal, and prepares RocketMQ's client, which connects when it is used.
-func openParts(ctx context.Context, settings *loaded, log *slog.Logger) (_ *parts, err error) {
-	p := &parts{settings: settings, log: log}
+func openParts(ctx context.Context, settings *loaded, levels *logging.Levels) (_ *parts, err error) {
+	p := &parts{settings: settings, levels: levels, log: levels.Logger("gantry")}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
 		}
 	}()
-	if p.catalog, err = catalog.Open(ctx, catalog.Config{URL: settings.catalogURL(), Logger: log}); err != nil {
+	if p.catalog, err = catalog.Open(ctx, catalog.Config{URL: settings.catalogURL(), Logger: levels.Logger("catalog")}); err != nil {
 		return nil, err
 	}
 	address := settings.get("temporal.address")
 	p.temporal, err = client.DialContext(ctx, client.Options{HostPort: address, Namespace: settings.get("temporal.namespace"),
-		Identity: settings.get("worker.id"), Logger: temporallog.NewStructuredLogger(quietTemporal(log)),
+		Identity: settings.get("worker.id"), Logger: temporallog.NewStructuredLogger(levels.Logger("temporal")),
 		ConnectionOptions: client.ConnectionOptions{DialOptions: []grpc.DialOption{workers.ShortPolls(workflows.TaskTaskQueue)}}})
 	if err != nil {
 		return nil, fmt.Errorf("reach Temporal at %s (temporal.address): %w", address, err)
 	}
 	p.rocketmq, err = rocketmq.Open(rocketmq.Config{NameServers: addresses(settings.get("rocketmq.nameservers")),
-		AccessKey: settings.get("rocketmq.accesskey"), SecretKey: settings.get("rocketmq.secretkey"), Logger: log})
+		AccessKey: settings.get("rocketmq.accesskey"), SecretKey: settings.get("rocketmq.secretkey"), Logger: levels.Logger("rocketmq")})
 	if err != nil {
 		return nil, err
 	}
@@ -64,29 +66,6 @@ func (p *parts) close() error {
 		p.catalog.Close()
 	}
 	return errors.Join(errs...)
-}
-
-// quietTemporal leaves out what Temporal's client says on ordinary days.
-func quietTemporal(log *slog.Logger) *slog.Logger {
-	return slog.New(atLeast{log.Handler(), slog.LevelWarn})
-}
-
-// atLeast drops what is below a level.
-type atLeast struct {
-	slog.Handler
-	level slog.Level
-}
-
-func (h atLeast) Enabled(ctx context.Context, level slog.Level) bool {
-	return level >= h.level && h.Handler.Enabled(ctx, level)
-}
-
-func (h atLeast) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return atLeast{h.Handler.WithAttrs(attrs), h.level}
-}
-
-func (h atLeast) WithGroup(name string) slog.Handler {
-	return atLeast{h.Handler.WithGroup(name), h.level}
 }
 
 func addresses(list string) []string {

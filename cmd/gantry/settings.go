@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/url"
 	"os"
@@ -56,6 +55,8 @@ var settings = []setting{
 	{key: "api.rate-limit", fallback: "200", doc: "requests a second that one caller, and one address, may make; 0: any number", check: checkNumber},
 	{key: "api.request-timeout", fallback: "30s", doc: "how long one request may take, streams excepted", check: checkDuration},
 	{key: "api.cors.origins", doc: "web origins whose pages may call the API, comma-separated; none by default"},
+	{key: "topic.tracking.enable", fallback: "true", doc: "let the API tell which topics a connector has used", check: checkBool},
+	{key: "topic.tracking.allow.reset", fallback: "true", doc: "let the API forget which topics a connector has used", check: checkBool},
 	{key: "worker.id", doc: "this worker's name; host and process id by default"},
 	{key: "worker.group", doc: "workers of one group have the same plugins; tasks stay within a group"},
 	{key: "worker.capacity", fallback: "100", doc: "tasks this worker runs at most", check: checkPositive},
@@ -189,17 +190,6 @@ func (l *loaded) catalogURL() string {
 		return u.String()
 	}
 	return l.get("catalog.url")
-}
-
-// logger writes to w as the settings say.
-func (l *loaded) logger(w io.Writer) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(l.get("log.level"))) // check has seen it
-	options := &slog.HandlerOptions{Level: level}
-	if l.get("log.format") == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
-	}
-	return slog.New(slog.NewTextHandler(w, options))
 }
 
 // print shows the settings in force with secrets masked.
