@@ -58,6 +58,7 @@ func (c *claims) name() string { return filepath.Join(c.folder, fmt.Sprintf("%02
 // create makes a file that publish may rename.
 func (c *claims) create(mode fs.FileMode) (*os.File, error) {
 	c.made++
+	c.reached("making")
 	return os.OpenFile(fmt.Sprintf("%s.%d", c.name(), c.made), os.O_CREATE|os.O_TRUNC|os.O_RDWR, mode)
 }
 
