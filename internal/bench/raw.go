@@ -27,9 +27,17 @@ const (
 type measured struct {
 	rate float64       // records a second
 	cpu  time.Duration // of all processes of the bench, for a million records; 0 if unknown
-	// sustained is the rate up to when the broker had indexed everything; 0 where the broker stores nothing. It acknowledges
-	// messages long before it has worked them off.
-	sustained float64
+	// readable is the rate up to when the broker had indexed everything, so that it could be pulled; 0 where the broker stores
+	// nothing. It acknowledges messages long before it has worked them off.
+	readable float64
+}
+
+// done is the rate up to when nothing was left to do.
+func (m measured) done() float64 {
+	if m.readable > 0 {
+		return m.readable
+	}
+	return m.rate
 }
 
 // measure runs f, which says how many records it has moved.
@@ -105,7 +113,7 @@ func (l *lab) rawSend(ctx context.Context, topic string, sample []rocketmq.Messa
 	if err != nil {
 		return measured{}, err
 	}
-	start, whole := time.Now(), count/len(sample)*len(sample)
+	cpu, start, whole := treeCPU(), time.Now(), count/len(sample)*len(sample)
 	m, err := measure(func() (int, error) {
 		var begun atomic.Int64
 		g, gctx := errgroup.WithContext(ctx) // owns the senders
@@ -125,7 +133,7 @@ func (l *lab) rawSend(ctx context.Context, topic string, sample []rocketmq.Messa
 		return measured{}, fmt.Errorf("send to %s: %w", topic, err)
 	}
 	err = l.settle(ctx, topic, whole)
-	m.sustained = rate(whole, time.Since(start))
+	m.readable, m.cpu = rate(whole, time.Since(start)), perMillion(treeCPU()-cpu, whole)
 	return m, err
 }
 

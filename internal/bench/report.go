@@ -16,27 +16,28 @@ const (
 	kafkaConnect = 200_000   // lines of 100 bytes a second, file to topic to file, for orientation
 )
 
-// copyResult is what was measured of one way through Gantry and of its stages without Gantry, once a round.
+// copyResult is what was measured of one way through Gantry and of its stages without Gantry, once a round. Topics count up to
+// when their messages can be pulled, unless it says acknowledged: what the broker still has to do takes the cores of what follows.
 type copyResult struct {
-	title        string
-	stages       []string
-	raw          [][]float64 // rates by stage
-	gantry       []float64
-	peak         []int64
-	cpu          []time.Duration // of the worker per million records
-	rawTree      []time.Duration // of all processes per million records, the sum over the stages
-	tree         []time.Duration // the same while Gantry copied
-	sustained    []float64       // up to when the broker had indexed everything; 0 where it is the sink that counts
-	rawSustained []float64       // the same of the raw sends; empty if there are none
-	orientation  float64         // another system's rate; 0: none
+	title       string
+	stages      []string
+	raw         [][]float64 // rates by stage
+	gantry      []float64
+	peak        []int64
+	cpu         []time.Duration // of the worker per million records
+	rawTree     []time.Duration // of all processes per million records, the sum over the stages
+	tree        []time.Duration // the same while Gantry copied
+	acked       []float64       // Gantry's rate up to the last acknowledgement; the same as gantry where it is the sink that counts
+	rawAcked    [][]float64     // of the stages
+	orientation float64         // another system's rate; 0: none
 }
 
 func newCopyResult(title string, stages ...string) *copyResult {
-	return &copyResult{title: title, stages: stages, raw: make([][]float64, len(stages))}
+	return &copyResult{title: title, stages: stages, raw: make([][]float64, len(stages)), rawAcked: make([][]float64, len(stages))}
 }
 
 func (r *copyResult) add(m measured, u usage, records int) {
-	r.gantry, r.tree, r.sustained = append(r.gantry, m.rate), append(r.tree, m.cpu), append(r.sustained, m.sustained)
+	r.gantry, r.acked, r.tree = append(r.gantry, m.done()), append(r.acked, m.rate), append(r.tree, m.cpu)
 	r.peak = append(r.peak, u.peak)
 	r.cpu = append(r.cpu, perMillion(u.cpu, records))
 }
@@ -48,11 +49,8 @@ func (r *copyResult) addRaw(stages ...func() (measured, error)) error {
 		if err != nil {
 			return fmt.Errorf("raw %s: %w", r.stages[i], err)
 		}
-		r.raw[i] = append(r.raw[i], m.rate)
+		r.raw[i], r.rawAcked[i] = append(r.raw[i], m.done()), append(r.rawAcked[i], m.rate)
 		cpu += m.cpu
-		if m.sustained > 0 {
-			r.rawSustained = append(r.rawSustained, m.sustained)
-		}
 	}
 	r.rawTree = append(r.rawTree, cpu)
 	return nil
@@ -85,15 +83,15 @@ func possible(rates []float64) (limit float64, how string) {
 }
 
 // shares is Gantry's share of what was possible, by round: neighbours in time have had the same machine.
-func (r *copyResult) shares() []float64 {
+func shares(gantry []float64, raw [][]float64) []float64 {
 	var all []float64
-	for n := range r.gantry {
-		rates := make([]float64, len(r.raw))
-		for i := range r.raw {
-			rates[i] = r.raw[i][n]
+	for n := range gantry {
+		rates := make([]float64, len(raw))
+		for i := range raw {
+			rates[i] = raw[i][n]
 		}
 		limit, _ := possible(rates)
-		all = append(all, r.gantry[n]/limit)
+		all = append(all, gantry[n]/limit)
 	}
 	return all
 }
@@ -108,13 +106,11 @@ func (r *copyResult) print(w io.Writer) {
 	limit, how := possible(rates)
 	line(w, "possible", perSecond(limit), how)
 	line(w, "gantry", perSecond(median(r.gantry)), spread(r.gantry, perSecond))
-	share := median(r.shares())
+	all := shares(r.gantry, r.raw)
+	share := median(all)
 	line(w, "ratio", fmt.Sprintf("%.2f", share), against(share >= shareOfRaw, fmt.Sprintf("at least %.1f", shareOfRaw), fmt.Sprintf("%.2f", shareOfRaw-share))+
-		"; "+spread(r.shares(), func(v float64) string { return fmt.Sprintf("%.2f", v) }))
-	if raw := r.rawSustained; len(raw) > 0 && r.sustained[0] > 0 {
-		line(w, "until indexed", perSecond(median(r.sustained)), fmt.Sprintf("gantry, up to when the broker has worked off what it acknowledged; raw sends %s: %.2f of that",
-			perSecond(median(raw)), median(r.sustained)/median(raw)))
-	}
+		"; "+spread(all, ratio))
+	r.printAcknowledged(w)
 	peak := slices.Max(r.peak)
 	line(w, "peak memory", megabytes(peak), against(peak <= memoryLimit, "at most "+megabytes(memoryLimit), megabytes(peak-memoryLimit)))
 	line(w, "CPU", fmt.Sprintf("%.2f s", median(r.cpu).Seconds()), "of the worker for a million records, its start and end included")
@@ -128,6 +124,20 @@ func (r *copyResult) print(w io.Writer) {
 	}
 	fmt.Fprintln(w)
 }
+
+// printAcknowledged says the same with topics counted up to the last acknowledgement, which the broker gives early.
+func (r *copyResult) printAcknowledged(w io.Writer) {
+	for i, stage := range r.stages {
+		if slices.Equal(r.raw[i], r.rawAcked[i]) {
+			continue
+		}
+		all := shares(r.acked, r.rawAcked)
+		line(w, "acknowledged", perSecond(median(r.acked)), fmt.Sprintf("gantry, where a send ends with its acknowledgement, before the messages can be pulled; raw %s %s: ratio %.2f; %s",
+			stage, perSecond(median(r.rawAcked[i])), median(all), spread(all, ratio)))
+	}
+}
+
+func ratio(v float64) string { return fmt.Sprintf("%.2f", v) }
 
 func line(w io.Writer, name, value, note string) {
 	fmt.Fprintf(w, "  %-14s %14s   %s\n", name, value, note)

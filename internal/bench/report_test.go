@@ -36,6 +36,18 @@ func TestReportSaysWhatWasMissedAndByHowMuch(t *testing.T) {
 	require.NotContains(t, out.String(), "CPU, all", "it was not measured")
 }
 
+// What the broker does after its acknowledgement takes the cores, so it counts; what it acknowledged is told as well.
+func TestSendsCountUntilTheirMessagesCanBePulled(t *testing.T) {
+	t.Parallel()
+	r := newCopyResult("a way", "send")
+	r.add(measured{rate: 60, readable: 45}, usage{}, 1)
+	require.NoError(t, r.addRaw(func() (measured, error) { return measured{rate: 100, readable: 50}, nil }))
+	var out bytes.Buffer
+	r.print(&out)
+	require.Contains(t, out.String(), "0.90   target at least 0.8: met")
+	require.Regexp(t, `acknowledged +0\.1 k/s .*: ratio 0\.60`, out.String())
+}
+
 func TestFailoversAreJudgedByTheWorst(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
