@@ -49,6 +49,7 @@ type (
 	pages interface {
 		FencesBefore(ctx context.Context, q catalog.Queue, offset int64) ([]catalog.Fence, error)
 		QueueMap(ctx context.Context, uid int64, topic string) ([]catalog.Queue, error)
+		NoteTopics(ctx context.Context, uid int64, topics []string) error
 		FreezeQueueMap(ctx context.Context, uid int64, topic string, queues []catalog.Queue) ([]catalog.Queue, error)
 		PutSchema(ctx context.Context, fingerprint string, body []byte) error
 		SchemaDue(ctx context.Context, fingerprint string, every time.Duration) (bool, error)

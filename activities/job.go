@@ -106,7 +106,7 @@ func (a *Activities) copySource(ctx context.Context, p plan, plugin connector.Pl
 	loop, err := pipeline.NewSource(pipeline.SourceJob{
 		Config: c, Task: task.Number, Source: source, Guarantee: plugin.Guarantee(config), Key: key, Value: value, Transform: transform,
 		Broker: a.Broker, Ledger: j.ledger, Lease: leaseClock{lease}, Schemas: a.schemas,
-		Queues: queueMap{a, p.conn.UID, c.TopicCreate, c.TopicQueues}, Start: start, Settle: p.settle,
+		Queues: usedTopics{queueMap{a, p.conn.UID, c.TopicCreate, c.TopicQueues}}, Start: start, Settle: p.settle,
 		History: j.ledger, Report: func(ctx context.Context, problem error) { a.note(ctx, p, eventOf(problem), problem.Error()) },
 		Logger: p.log, Failpoints: a.config.Failpoints, Progress: j.progress,
 	})
@@ -137,6 +137,9 @@ func (a *Activities) copySink(ctx context.Context, p plan, plugin connector.Plug
 	defer closing(p.log, sink)
 	if p.settle {
 		return settleSink(ctx, pipeline.TargetPosition(sink, start), p.task.Queues, j.ledger)
+	}
+	if err := a.noteReads(ctx, p.conn.UID, p.task.Queues); err != nil {
+		return err
 	}
 	reads := make([]pipeline.Queue, len(p.task.Queues))
 	for i, q := range p.task.Queues {

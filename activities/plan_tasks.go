@@ -37,7 +37,7 @@ func (a *Activities) PlanTasks(ctx context.Context, in workflows.PlanTasksInput)
 }
 
 func (a *Activities) planTasks(ctx context.Context, in workflows.PlanTasksInput) (workflows.PlanTasksResult, error) {
-	conn, err := a.Catalog.ConnectorByUID(ctx, in.UID)
+	conn, err := a.load(ctx, in.UID)
 	if err != nil {
 		return workflows.PlanTasksResult{}, err
 	}

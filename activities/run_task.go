@@ -106,7 +106,7 @@ func unwantedIf(unwanted bool) reason {
 
 // lookUp reads what the task consists of, and whether the catalog wants it to run as the workflow thinks.
 func (t *turn) lookUp(ctx context.Context) (p plan, wanted bool, err error) {
-	p.conn, err = t.a.Catalog.ConnectorByUID(ctx, t.in.UID)
+	p.conn, err = t.a.load(ctx, t.in.UID)
 	if err == nil {
 		p.task, err = t.a.Catalog.PlannedTask(ctx, t.in.UID, t.in.Task)
 	}

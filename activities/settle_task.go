@@ -106,7 +106,7 @@ func settleSink(ctx context.Context, target connector.Position, queues []catalog
 }
 
 func (a *Activities) settle(ctx context.Context, in workflows.SettleTaskInput, p *plan) (err error) {
-	if p.conn, err = a.Catalog.ConnectorByUID(ctx, in.UID); err == nil {
+	if p.conn, err = a.load(ctx, in.UID); err == nil {
 		p.task, err = a.Catalog.PlannedTask(ctx, in.UID, in.Task)
 	}
 	if errors.Is(err, catalog.ErrNotFound) {

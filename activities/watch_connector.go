@@ -59,7 +59,7 @@ func (a *Activities) WatchConnector(ctx context.Context, in workflows.WatchConne
 
 // watch returns soon after the first change, or with an error.
 func (a *Activities) watch(ctx context.Context, in workflows.WatchConnectorInput, changed func()) error {
-	conn, err := a.Catalog.ConnectorByUID(ctx, in.UID)
+	conn, err := a.load(ctx, in.UID)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,46 @@
 package secrets
 
-import "strings"
+import (
+	"slices"
+	"strings"
+
+	"github.com/gantry-connect/gantry/connector"
+)
+
+// Keys tells which keys of a config hold secrets: those that are defined as passwords, and those without a definition
+// that read as such.
+func Keys(defs []connector.Definition) func(key string) bool {
+	defined := make(map[string]bool, len(defs))
+	for _, d := range defs {
+		defined[d.Name] = d.Type == "PASSWORD"
+	}
+	return func(key string) bool {
+		secret, known := defined[key]
+		return secret || (!known && NamesSecret(key))
+	}
+}
+
+// HoldsMask reports whether the mask stands where a secret should, in a value that is a secret as a whole or holds some.
+func HoldsMask(value string, secret bool) bool {
+	if secret {
+		return value == Mask
+	}
+	return slices.ContainsFunc(embedded(value), func(s Span) bool { return value[s.Start:s.End] == Mask })
+}
+
+// InClear are the secrets that stand in the clear in a value, which is one as a whole or holds some.
+func InClear(value string, secret bool) (found []string) {
+	if secret {
+		if value == "" || value == Mask || IsReference(value) {
+			return nil
+		}
+		return []string{value}
+	}
+	for _, s := range Embedded(value) {
+		found = append(found, value[s.Start:s.End])
+	}
+	return found
+}
 
 // Shown is one value of a config as it may be shown: sealed parts and passwords in the clear are masked, a secret as a
 // whole; references stand as they were given.

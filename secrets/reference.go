@@ -2,6 +2,7 @@ package secrets
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -19,6 +20,9 @@ func IsReference(value string) bool { return value != "" && reference.FindString
 
 // HasReference reports whether a value holds a reference.
 func HasReference(value string) bool { return reference.MatchString(value) }
+
+// ErrUnavailable is wrapped by providers that cannot be asked for now: what needs them is tried again, and does not fail.
+var ErrUnavailable = errors.New("the provider cannot be asked now")
 
 // Provider finds the values that references of one kind stand for.
 type Provider interface {
@@ -44,6 +48,9 @@ type Problem struct {
 	Reference string // as written; a sealed value is left out
 	Reason    error
 }
+
+// Unwrap is the reason.
+func (p Problem) Unwrap() error { return p.Reason }
 
 func (p Problem) Error() string { return fmt.Sprintf("refers to %s: %v", p.Reference, p.Reason) }
 
@@ -81,19 +88,9 @@ func (r *Resolver) Resolve(ctx context.Context, connector string, config map[str
 			last = at[1]
 		}
 		out[key] = string(append(value, raw[last:]...))
-		hidden = append(hidden, clearSecrets(out[key], isSecret(key))...)
+		hidden = append(hidden, InClear(out[key], isSecret(key))...)
 	}
 	return Resolved{Config: out, Scrub: NewScrubber(hidden)}, problems
-}
-
-func clearSecrets(value string, secret bool) (found []string) {
-	if secret {
-		return []string{value}
-	}
-	for _, s := range embedded(value) {
-		found = append(found, value[s.Start:s.End])
-	}
-	return found
 }
 
 func (r *Resolver) look(ctx context.Context, connector, key, kind, text string) (string, error) {
