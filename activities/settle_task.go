@@ -16,7 +16,8 @@ import (
 
 // SettleTask ends cleanly what a task's last owner left: a source's open queues are read back and closed, a sink's position
 // is taken over from its target. It works by the plan in force, the one that the owner had. A task that was left clean
-// costs one claim. It is tried while the connector's system fails, but for Config.SettleTimeout only. What then follows:
+// costs one claim. It is tried while the connector's system, a broker or the catalog fails, but for Config.SettleTimeout only.
+// What then follows:
 //
 //	the connector is to rest                            not settled, which is as good: the next start reads back
 //	source, another config, exactly.once not required   not settled, but the plan goes on and the next start reads back
@@ -118,7 +119,8 @@ func (a *Activities) settle(ctx context.Context, in workflows.SettleTaskInput, p
 	began := time.Now()
 	for n := 1; ; n++ {
 		err = a.settleOnce(ctx, in, p)
-		// The loop itself waits for broker and catalog, so what comes here is the connector's, or about the task's owner.
+		// What comes here is the connector's, or about the task's owner, or the copy loop has waited for a broker or the catalog for
+		// too long already.
 		if err == nil || ctx.Err() != nil || isFenced(err) || connector.IsPermanent(err) || errors.Is(err, errClaim) {
 			return err
 		}
@@ -158,7 +160,8 @@ func (a *Activities) release(ctx context.Context, p *plan, lease *catalog.Lease)
 	}
 }
 
-// settleOnce claims the task and tries once. A connector that has not opened within SettleTimeout is cut off.
+// settleOnce claims the task and tries once. A connector that has not opened within SettleTimeout is cut off, and so is a copy
+// loop that has tried one thing for so long without success.
 func (a *Activities) settleOnce(ctx context.Context, in workflows.SettleTaskInput, p *plan) error {
 	lease, err := a.claimToSettle(ctx, in)
 	if err != nil {
@@ -169,15 +172,17 @@ func (a *Activities) settleOnce(ctx context.Context, in workflows.SettleTaskInpu
 		return nil
 	}
 	j := a.start(ctx, *p, lease)
-	cut := time.NewTimer(a.config.SettleTimeout)
-	defer cut.Stop()
-	reason := errNotOpened
+	began := time.Now()
+	look := time.NewTicker(settleLook)
+	defer look.Stop()
+	var reason error
 	for waiting := true; waiting; {
 		select {
 		case err = <-j.done:
 			return err
-		case <-cut.C:
-			waiting = j.opened.Load()
+		case <-look.C:
+			reason = a.settlesInVain(j, began)
+			waiting = reason == nil
 		case <-ctx.Done():
 			reason, waiting = ctx.Err(), false
 		case <-lease.Lost():
@@ -196,4 +201,18 @@ func (a *Activities) settleOnce(ctx context.Context, in workflows.SettleTaskInpu
 		a.abandoned.Add(1)
 		return &crashError{what: "settling does not end"}
 	}
+}
+
+// settleLook is how often settling is looked at.
+const settleLook = 100 * time.Millisecond
+
+// settlesInVain says why a job that settles need not be waited for any longer; nil if it does.
+func (a *Activities) settlesInVain(j *job, began time.Time) error {
+	switch s := j.progress.Snapshot(); {
+	case !j.opened.Load() && time.Since(began) >= a.config.SettleTimeout:
+		return errNotOpened
+	case !s.RetryingSince.IsZero() && time.Since(s.RetryingSince) >= a.config.SettleTimeout:
+		return connector.Permanent(fmt.Errorf("%s has failed since %s: %w", s.RetryingWhat, s.RetryingSince.UTC().Format(time.RFC3339), s.LastError))
+	}
+	return nil
 }

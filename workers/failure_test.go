@@ -10,6 +10,8 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/gantry-connect/gantry/catalog"
+	"github.com/gantry-connect/gantry/rocketmq"
+	"github.com/gantry-connect/gantry/rocketmq/rocketmqtest"
 	"github.com/gantry-connect/gantry/workers"
 	"github.com/gantry-connect/gantry/workflows"
 )
@@ -41,6 +43,7 @@ func TestTroubleIsIsolated(t *testing.T) {
 		{"panic", catalog.StatusFailed, "panicked: what now"},
 		{"panic in open", catalog.StatusFailed, "panicked: no luck"},
 		{"hang in open", catalog.StatusFailed, "the task does not end"},
+		{"hang", catalog.StatusFailed, "the connector's read has not returned for"},
 		{"fail in open", catalog.StatusRestarting, "open the source: the system is down"},
 		{"refuse in open", catalog.StatusFailed, "open the source: the password is wrong"},
 	} {
@@ -81,7 +84,10 @@ func TestTroubleIsIsolated(t *testing.T) {
 func TestHungReadIsAbandoned(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	w := r.worker("one", impatient)
+	w := r.worker("one", func(c *workers.Config, d *workers.Deps) {
+		impatient(c, d)
+		c.Activities.StallTimeout = time.Minute
+	})
 	bad := r.create("trouble", r.troubled("hang"))
 	r.await("it hangs", func() bool { return r.tasks(bad)[0].State == catalog.StatusRunning })
 	r.desire("trouble", catalog.StatePaused)
@@ -183,7 +189,7 @@ func TestConfigsThatCannotWork(t *testing.T) {
 	r.worker("one", nil)
 	for name, tt := range map[string]struct{ key, value, trace string }{
 		"class": {"connector.class", "NoSource", "there is no such connector class"},
-		"ref":   {"trouble.how", "${env:GANTRY_TEST_ABSENT}", "trouble.how: refers to ${env:GANTRY_TEST_ABSENT}: this worker has no such environment variable"},
+		"ref":   {"trouble.how", "${env:NO_SUCH_VARIABLE}", "trouble.how: refers to ${env:NO_SUCH_VARIABLE}: this worker has no such environment variable"},
 		"range": {"topic.queues", "0", "topic.queues"},
 	} {
 		config := r.troubled("")
@@ -194,4 +200,42 @@ func TestConfigsThatCannotWork(t *testing.T) {
 		require.NoError(t, err)
 		require.Contains(t, status.Trace, tt.trace)
 	}
+}
+
+// TestABrokerThatIsDownHoldsNothingUp: what operators ask for is done although the end of the task cannot be settled, and it says
+// why. Once the broker is back, the next start settles.
+func TestABrokerThatIsDownHoldsNothingUp(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	wire := rocketmqtest.New(t, r.info.NameServer)
+	cut, err := rocketmq.Open(rocketmq.Config{NameServers: []string{wire.NameServer()}})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = cut.Close() })
+	w := r.worker("one", func(c *workers.Config, d *workers.Deps) {
+		d.RocketMQ = cut
+		c.Activities.SettleTimeout, c.Activities.DrainTimeout, c.Activities.EndTimeout = 2*time.Second, time.Second, time.Second
+	})
+	conn := r.create("numbers", r.numbers("numbers", 1, map[string]string{"exactly.once": "required"}))
+	r.await("it runs", r.allRun(conn, 1))
+	wire.Refuse(true)
+	r.desire("numbers", catalog.StatePaused)
+	r.await("paused all the same", func() bool { return r.connectorState(conn) == catalog.StatusPaused && w.Health().Running == 0 })
+	status, err := r.catalog.ConnectorStatus(t.Context(), conn.UID)
+	require.NoError(t, err)
+	require.Contains(t, status.Trace, "task 0 is not settled: ")
+	require.Contains(t, status.Trace, r.topic("numbers")+"/")
+	require.Contains(t, status.Trace, " has failed since ")
+	r.desire("numbers", catalog.StateStopped)
+	r.await("stopped", func() bool { return r.connectorState(conn) == catalog.StatusStopped })
+
+	wire.Refuse(false)
+	r.create("drain", r.drainInto("numbers", 1))
+	r.desire("numbers", catalog.StateRunning)
+	sent := r.tasks(conn)[0].CommittedRecords
+	r.await("it goes on", func() bool { return r.tasks(conn)[0].CommittedRecords > sent+100 })
+	r.desire("numbers", catalog.StateStopped)
+	r.await("stopped and settled", func() bool { return r.connectorState(conn) == catalog.StatusStopped })
+	sent = r.tasks(conn)[0].CommittedRecords
+	r.await("all is read", func() bool { return int64(r.memory.count()) >= sent })
+	r.memory.exactly(t)
 }
