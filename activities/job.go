@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -145,8 +146,12 @@ func (a *Activities) copySink(ctx context.Context, p plan, plugin connector.Plug
 	for i, q := range p.task.Queues {
 		reads[i] = pipeline.Queue(q)
 	}
+	later, err := a.laterQueues(ctx, p.conn.UID, c.StartOffset, reads)
+	if err != nil {
+		return err
+	}
 	loop, err := pipeline.NewSink(pipeline.SinkJob{
-		Config: c, Task: task.Number, Sink: sink, Reads: reads,
+		Config: c, Task: task.Number, Sink: sink, Reads: reads, Later: later,
 		Converters: func() (key, value pipeline.Converter, err error) { return newConverters(c.CommonConfig, config) },
 		Transforms: func() (pipeline.Transformer, error) { return transformer(config, plugin.Kind) },
 		Broker:     a.Broker, Ledger: j.ledger, Lease: leaseClock{lease}, Schemas: a.schemas,
@@ -158,6 +163,26 @@ func (a *Activities) copySink(ctx context.Context, p plan, plugin connector.Plug
 	}
 	j.opened.Store(true)
 	return loop.Run(ctx, j.drain)
+}
+
+// laterQueues are the queues of reads that were not there when the connector was first planned; see freezeKnown.
+func (a *Activities) laterQueues(ctx context.Context, uid int64, startOffset string, reads []pipeline.Queue) (later []pipeline.Queue, err error) {
+	if startOffset != pipeline.StartLatest {
+		return nil, nil
+	}
+	known := map[string][]catalog.Queue{}
+	for _, q := range reads {
+		if _, ok := known[q.Topic]; !ok {
+			known[q.Topic], err = a.Catalog.QueueMap(ctx, uid, q.Topic)
+			if err != nil && !errors.Is(err, catalog.ErrNotFound) {
+				return nil, err
+			}
+		}
+		if !slices.Contains(known[q.Topic], catalog.Queue(q)) {
+			later = append(later, q)
+		}
+	}
+	return later, nil
 }
 
 // deadLetterQueues is how many queues a dead-letter topic gets that a sink has to create.

@@ -154,6 +154,11 @@ func (a *Activities) planSink(ctx context.Context, conn catalog.Connector, resol
 	if err != nil {
 		return nil, "", err
 	}
+	if c.StartOffset == pipeline.StartLatest && conn.Generation == 0 {
+		if err := a.freezeKnown(ctx, conn.UID, queues); err != nil {
+			return nil, "", err
+		}
+	}
 	if len(missing) > 0 {
 		note = "waiting for topics that do not exist yet: " + strings.Join(missing, ", ")
 	}
@@ -167,6 +172,21 @@ func (a *Activities) planSink(ctx context.Context, conn catalog.Connector, resol
 		plan[i].Hash = hashOf(conn.Class, plan[i])
 	}
 	return plan, note, nil
+}
+
+// freezeKnown remembers the queues that are there when a sink is first planned: start.offset = latest concerns those only. What is
+// in later ones is newer than the connector, and none of it may be left out.
+func (a *Activities) freezeKnown(ctx context.Context, uid int64, queues []catalog.Queue) error {
+	known := map[string][]catalog.Queue{}
+	for _, q := range queues {
+		known[q.Topic] = append(known[q.Topic], q)
+	}
+	for topic, list := range known {
+		if _, err := a.Catalog.FreezeQueueMap(ctx, uid, topic, list); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sinkQueues are the queues of all topics in a fixed order, and the topics that do not exist.

@@ -68,6 +68,16 @@ func TestASinkThatBeginsAtTheEndStaysThere(t *testing.T) {
 			require.Equal(t, []string{"while it was paused"}, b.got())
 		})
 	})
+	t.Run("the queue came later", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			b := newSinkBench("start.offset", "latest")
+			b.job.Later = []Queue{theQueue}
+			b.put(nil, "before it was found")
+			require.NoError(t, b.run(t))
+			require.Equal(t, []string{"before it was found"}, b.got())
+		})
+	})
 	t.Run("the target did not take it", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {

@@ -45,11 +45,14 @@ type SourceConfig struct {
 type SinkConfig struct {
 	CommonConfig
 	Topics          string        `config:"topics" required:"true" group:"Topic" doc:"What to read: topics separated by commas or semicolons."`
-	StartOffset     string        `config:"start.offset" default:"earliest" enum:"earliest,latest" group:"Topic" doc:"Where to begin in a queue that has no position yet."`
+	StartOffset     string        `config:"start.offset" default:"earliest" enum:"earliest,latest" group:"Topic" doc:"Where to begin in a queue that has no position yet. latest concerns the queues that are there when the connector is first planned; later ones are read from their beginning."`
 	BatchMaxRecords int           `config:"batch.max.records" default:"5000" min:"1" max:"100000" group:"Limits" doc:"Most records handed to the target at once."`
 	BatchMaxBytes   int           `config:"batch.max.bytes" default:"4194304" min:"1024" max:"67108864" group:"Limits" doc:"About how many bytes are handed to the target at once, at most."`
 	Linger          time.Duration `config:"linger.ms" default:"5" min:"0" max:"1000" group:"Limits" doc:"How long to wait for a batch to fill."`
 }
+
+// StartLatest is the value of SinkConfig.StartOffset that begins at a queue's end.
+const StartLatest = "latest"
 
 // TopicNames is the topics, in the order given.
 func (c *SinkConfig) TopicNames() []string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/gantry-connect/gantry/connector"
@@ -52,6 +53,7 @@ func (s *Source) encodeAll(ctx context.Context, g *group, found *foundSet, stop 
 		if err := s.dispatch(ctx, g, p, b, out); err != nil {
 			return err
 		}
+		maps.Copy(s.reached, b.Next)
 		if s.settle && (found == nil || found.left == 0) {
 			stop()
 		}
@@ -162,7 +164,7 @@ func (s *Source) give(ctx context.Context, p *parcel, out []staged, index int, n
 	if rec != nil {
 		c.partition, c.offset = string(rec.Partition), fmt.Sprintf("%d.%d", rec.Mark.Offset, rec.Mark.Index)
 	} else {
-		c.partition, c.offset = describe(next)
+		c.partition, c.offset = s.describe(next)
 	}
 	if err := s.errors.check(&c); err != nil {
 		return nil, err
@@ -180,14 +182,20 @@ func (s *Source) give(ctx context.Context, p *parcel, out []staged, index int, n
 	return append(out, staged{msg, msg.size(), lanes[queueFor(c.partition, len(lanes))], index}), nil
 }
 
-// describe names a position's first partition; a batch whose record could not be read moves one.
-func describe(pos connector.Position) (partition, offset string) {
-	for p, o := range pos {
+// describe names the record that could not be read: the partition that a batch without records moves, the first if there are
+// several, and the offset behind which reading on failed.
+func (s *Source) describe(next connector.Position) (partition, offset string) {
+	for p := range next {
 		if partition == "" || string(p) < partition {
-			partition, offset = string(p), string(o)
+			partition = string(p)
 		}
 	}
-	return partition, offset
+	for _, pos := range []connector.Position{s.reached, s.start.Position} {
+		if at, ok := pos[connector.Partition(partition)]; ok {
+			return partition, string(at)
+		}
+	}
+	return partition, "none: it is the partition's first record"
 }
 
 // missed decides about records that had arrived and that the source did not give again.

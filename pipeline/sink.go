@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/gantry-connect/gantry/connector"
@@ -19,6 +20,9 @@ type SinkJob struct {
 	Task   int // number within the connector
 	Sink   connector.Sink
 	Reads  []Queue // the queues this task reads; no other task of the connector reads them
+	// Later are those of Reads that came into being after the connector began. They are read from their beginning, whatever
+	// start.offset says, as nothing in them is older than the connector.
+	Later []Queue
 	// Converters makes a pair of converters; it is called once for each queue, because one is used by one goroutine at a time.
 	Converters func() (key, value Converter, err error)
 	// Transforms makes the transforms of one queue's records; it is called as Converters is. nil: records go as they were read.
@@ -248,7 +252,7 @@ func (s *Sink) beginQueue(ctx context.Context, q *sinkQueue, target connector.Po
 	}
 	if !known {
 		q.offset = start
-		if s.config.StartOffset == "latest" {
+		if s.config.StartOffset == StartLatest && !slices.Contains(s.job.Later, q.queue) {
 			q.offset, q.latest = end, true
 		}
 		return s.learn(ctx, q, start)

@@ -80,10 +80,11 @@ type Source struct {
 	past      historian
 	parcels   chan *parcel // free ones
 
-	lanes  map[Queue]*lane    // grows by the encoder only
-	topics map[string][]*lane // in the order of the queue map
-	turn   int                // of the lane for the next batch, where unkeyed records are spread
-	warned bool               // about a truncate
+	lanes   map[Queue]*lane    // grows by the encoder only
+	topics  map[string][]*lane // in the order of the queue map
+	reached connector.Position // behind the newest batch of each partition
+	turn    int                // of the lane for the next batch, where unkeyed records are spread
+	warned  bool               // about a truncate
 
 	mu      sync.Mutex
 	opened  []*lane // all that were ever opened, for the committer
@@ -108,7 +109,7 @@ func NewSource(j SourceJob) (*Source, error) {
 		config: j.Config, task: j.Task, source: j.Source, transform: j.Transform, queues: j.Queues, start: j.Start, settle: j.Settle, idle: j.IdleClose,
 		logger: j.Logger, once: j.Guarantee == connector.ExactlyOnce && j.Config.ExactlyOnce != onceOff,
 		read: make(chan batchRead, 1), parcels: make(chan *parcel, 16),
-		lanes: map[Queue]*lane{}, topics: map[string][]*lane{},
+		lanes: map[Queue]*lane{}, topics: map[string][]*lane{}, reached: connector.Position{},
 	}
 	s.sender = sender{broker: j.Broker, ledger: j.Ledger, lease: j.Lease, writer: j.Start.Writer, epoch: j.Start.Epoch,
 		fences: j.Config.Fences, sendTimeout: j.SendTimeout, maxRecords: j.Config.BatchMaxRecords, maxBytes: j.Config.BatchMaxBytes,

@@ -230,6 +230,9 @@ func TestToleratedRecordsAreCountedAndSentToTheDeadLetters(t *testing.T) {
 						require.Equal(t, "t", msgs[i].Property("__connect.errors.topic"))
 						require.Equal(t, string(only), msgs[i].Property("__connect.errors.partition"))
 						require.NotEmpty(t, msgs[i].Property("__connect.errors.offset"))
+						if msgs[i].Property("__connect.errors.stage") == stageRead {
+							require.Equal(t, string(offset(3)), msgs[i].Property("__connect.errors.offset"), "where it lies, not what lies behind it")
+						}
 						require.Equal(t, "test", msgs[i].Property("__connect.errors.connector.name"))
 						require.NotEmpty(t, msgs[i].Property("__connect.errors.exception.message"))
 					}
