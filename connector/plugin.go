@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"time"
 )
 
 // Kind says which way a connector copies.
@@ -38,6 +39,37 @@ type Task struct {
 	// Reached is called at the named points of the exactly-once protocol that lie inside a connector, so that tests can
 	// stop the process there; nil does nothing. Call it through At.
 	Reached func(point string)
+	// Working tells that a call into the connector goes on; nil does nothing. Call it through Alive.
+	Working func()
+}
+
+// AliveWithin is how soon a call into a source or sink has to return, or to say that it is alive (Task.Alive, Task.Wait). One
+// that is silent for about a minute is taken for hung, and its task is started again elsewhere.
+const AliveWithin = 30 * time.Second
+
+// Alive says that the call under way, such as a Read that has found nothing yet or a Flush of very much, still works or waits. It
+// costs less than a microsecond.
+func (t Task) Alive() {
+	if t.Working != nil {
+		t.Working()
+	}
+}
+
+// Wait waits for so long and keeps saying that the task is alive. The error is that of ctx if it ends before.
+func (t Task) Wait(ctx context.Context, d time.Duration) error {
+	for end := time.Now().Add(d); ; {
+		t.Alive()
+		timer := time.NewTimer(min(time.Until(end), AliveWithin/3))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		case <-timer.C:
+		}
+		if !time.Now().Before(end) {
+			return nil
+		}
+	}
 }
 
 // At tells that the task has come to a named point; see Reached.
@@ -54,8 +86,9 @@ func (t Task) Session() string { return fmt.Sprintf("gantry/%d/%d/%d", t.UID, t.
 // Source reads one task's records. Its methods are called by one goroutine at a time, except Lag.
 type Source interface {
 	// Read returns the next records in source order per partition, at most limit, and where to go on after them. It waits
-	// until it has at least one record or a moved position, and returns ctx.Err() within a second of ctx ending. io.EOF
-	// says that there will never be more. The batch belongs to the caller; the source never writes to its memory again.
+	// until it has at least one record or a moved position, and returns ctx.Err() within a second of ctx ending; the next
+	// Read goes on where that one was. While it waits or works for longer than AliveWithin it says so (Task.Alive, Task.Wait):
+	// who is idle is told by this from who hangs. io.EOF says that there will never be more. The batch belongs to the caller; the source never writes to its memory again.
 	// A record that cannot be read ends its batch: Read first returns the records before it, then, at the next call, a
 	// *RecordError together with a Batch without records whose Next lies behind the bad one, so that the caller may skip it.
 	Read(ctx context.Context, limit int) (Batch, error)

@@ -14,6 +14,7 @@ type Progress struct {
 
 	mu       sync.Mutex
 	working  map[string]time.Time // calls into the connector that are under way, by name
+	alive    time.Time            // when one of them last said that it goes on
 	retrying map[string]retryState
 	commits  int64
 	commit   time.Time
@@ -78,26 +79,30 @@ func (p *Progress) Snapshot() Snapshot {
 }
 
 // Beat is when the job last did anything: came back from a call into the connector, the broker or the catalog, even a failed
-// one; while a call into the connector other than Read is under way, it is no later than the start of that. A watchdog takes
-// a job for hung when Beat is old: an idle job beats, because its pulls come back. A Read may wait for data for ever, see Waiting.
+// one; while a call into the connector is under way, it is no later than its start, or than the last time that it said to be
+// alive (connector.Task.Alive). A watchdog takes a job for hung when Beat is old: an idle job beats, because its pulls come back
+// and its source says that it waits.
 func (p *Progress) Beat() time.Time {
 	beat := timeOf(p.beat.Load())
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for call, since := range p.working {
-		if call != callRead && since.Before(beat) {
-			beat = since
+	for _, sign := range p.working {
+		if p.alive.After(sign) {
+			sign = p.alive
+		}
+		if sign.Before(beat) {
+			beat = sign
 		}
 	}
 	return beat
 }
 
-// Waiting reports whether the job has nothing to do but wait for its source's next record.
-func (p *Progress) Waiting() bool {
+// Alive notes that a call into the connector goes on; see connector.Task.Working.
+func (p *Progress) Alive() {
+	p.tick()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_, reading := p.working[callRead]
-	return reading && len(p.working) == 1
+	p.alive = time.Now()
 }
 
 func timeOf(nanos int64) time.Time {

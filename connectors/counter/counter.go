@@ -50,6 +50,7 @@ var (
 )
 
 type source struct {
+	task   connector.Task
 	config Config
 	filler connector.Value
 	rows   []row
@@ -64,7 +65,7 @@ type row struct {
 }
 
 func open(_ context.Context, c *Config, task connector.Task) (connector.Source, error) {
-	s := &source{config: *c, filler: connector.TextValue(strings.Repeat("x", c.Bytes))}
+	s := &source{task: task, config: *c, filler: connector.TextValue(strings.Repeat("x", c.Bytes))}
 	for _, name := range c.Mine {
 		n, err := strconv.ParseInt(name, 10, 32)
 		if err != nil {
@@ -114,12 +115,8 @@ func (s *source) Read(ctx context.Context, limit int) (connector.Batch, error) {
 		return connector.Batch{}, err
 	}
 	if s.config.Interval > 0 {
-		timer := time.NewTimer(s.config.Interval)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			return connector.Batch{}, ctx.Err()
+		if err := s.task.Wait(ctx, s.config.Interval); err != nil {
+			return connector.Batch{}, err
 		}
 		limit = 1
 	}

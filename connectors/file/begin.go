@@ -169,6 +169,7 @@ func (u *unit) seek(ctx context.Context, offset int64, print string) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		u.alive()
 		if err := u.feed.more(); errors.Is(err, io.EOF) {
 			return u.truncated()
 		} else if err != nil {

@@ -115,6 +115,7 @@ const scanInterval = 5 * time.Second // for new files, while the known ones keep
 // source reads the units of one task: one after the other, or in turns when following.
 type source struct {
 	cfg    *SourceConfig
+	task   connector.Task
 	log    *slog.Logger
 	roster roster
 	units  []*unit // in the order in which to read them; those that are done are taken off
@@ -128,7 +129,7 @@ func openSource(ctx context.Context, c *SourceConfig, task connector.Task) (conn
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	s := &source{cfg: c, log: log}
+	s := &source{cfg: c, task: task, log: log}
 	var err error
 	if s.roster, err = newRoster(c, task.Position, log); err != nil {
 		return nil, err
@@ -180,6 +181,7 @@ func (s *source) pass(ctx context.Context, limit int) (connector.Batch, error) {
 			s.turn++
 			continue
 		}
+		u.alive = s.task.Alive
 		b, err := u.read(ctx, limit)
 		switch {
 		case errors.Is(err, io.EOF):
@@ -221,14 +223,7 @@ func (s *source) rescan() error {
 
 func (s *source) wait(ctx context.Context) error {
 	s.countLeft()
-	timer := time.NewTimer(s.cfg.Poll)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
+	return s.task.Wait(ctx, s.cfg.Poll)
 }
 
 func (s *source) countLeft() {

@@ -57,6 +57,7 @@ type unit struct {
 	total       int64 // uncompressed bytes of a compressed file, once known
 	size        int64 // of the file, when last looked at
 	quiet       time.Time
+	alive       func() // says that reading goes on, though it may skip much
 }
 
 // badRow is a row that cannot be read, to be told at the next Read.
@@ -67,7 +68,7 @@ type badRow struct {
 
 // newUnit makes the unit of the file that k tells of. k.Position is negative if nothing has been read of it.
 func newUnit(c *SourceConfig, log *slog.Logger, path string, inode uint64, k known) *unit {
-	u := &unit{cfg: c, log: log, id: k.identity, partition: k.partition(), found: path, inode: inode, told: k.progress, average: 64}
+	u := &unit{cfg: c, log: log, id: k.identity, partition: k.partition(), found: path, inode: inode, told: k.progress, average: 64, alive: func() {}}
 	if info, err := os.Stat(path); err == nil {
 		u.size = info.Size()
 	}
@@ -106,6 +107,7 @@ func (u *unit) more(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	u.alive()
 	if u.follows() && !u.quiet.IsZero() {
 		if err := u.grown(); err != nil {
 			return err
