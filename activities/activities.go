@@ -12,6 +12,7 @@ import (
 	"github.com/gantry-connect/gantry/connector"
 	"github.com/gantry-connect/gantry/internal/failpoint"
 	"github.com/gantry-connect/gantry/pipeline"
+	"github.com/gantry-connect/gantry/secrets"
 )
 
 // The parts of the catalog that activities use, by purpose; *catalog.Catalog has them all.
@@ -110,6 +111,7 @@ type Deps struct {
 	Topics  Topics
 	Plugins Plugins
 	Starter Starter
+	Secrets Secrets // nil: references have no values
 }
 
 // Config says how activities behave. The zero value of a field means its default.
@@ -122,7 +124,7 @@ type Config struct {
 	// HeartbeatEvery is the pause between heartbeats. Default 500 ms.
 	HeartbeatEvery time.Duration
 	// StallTimeout is after how long without a sign of life a task is taken for hung. A source that waits for its next
-	// record says so at least every connector.AliveWithin. Default 60 s.
+	// record is not hung. Default 60 s.
 	StallTimeout time.Duration
 	// DrainTimeout is how long a task may take to send, flush and commit what it has in hand before it is cut off, which
 	// loses nothing but makes the next start read back. Default 5 s.
@@ -198,6 +200,9 @@ func New(c Config, d Deps) (*Activities, error) {
 	c = c.WithDefaults()
 	if err := c.validate(); err != nil {
 		return nil, fmt.Errorf("configure activities: %w", err)
+	}
+	if d.Secrets == nil {
+		d.Secrets = secrets.NewResolver(nil, nil)
 	}
 	return &Activities{Deps: d, config: c, log: c.Logger.With("worker", c.Worker), schemas: newSchemas(c.SchemaTopic, d),
 		turns: newTurns(), words: newWords()}, nil

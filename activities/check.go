@@ -5,10 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/gantry-connect/gantry/connector"
@@ -74,7 +71,7 @@ func (a *Activities) check(ctx context.Context, given map[string]string) probe.C
 }
 
 func (a *Activities) examine(ctx context.Context, given map[string]string, c *checkup) {
-	used, err := a.open(given)
+	used, err := a.open(ctx, given)
 	c.scrub = used.scrub
 	if err != nil {
 		c.problems(err)
@@ -138,7 +135,7 @@ type usable struct {
 }
 
 // open reads a config for use. The error is a *connector.ConfigError or ConfigErrors.
-func (a *Activities) open(given map[string]string) (usable, error) {
+func (a *Activities) open(ctx context.Context, given map[string]string) (usable, error) {
 	var u usable
 	raw, _, err := pipeline.ResolveAliases(given)
 	if err != nil {
@@ -147,10 +144,11 @@ func (a *Activities) open(given map[string]string) (usable, error) {
 	if u.plugin, err = a.Plugins.Find(raw["connector.class"]); err != nil {
 		return u, err
 	}
-	if u.config, err = resolve(raw); err != nil {
+	resolved, err := a.resolve(ctx, raw["name"], u.plugin, raw)
+	if err != nil {
 		return u, err
 	}
-	u.scrub = secrets.NewScrubber(hiddenIn(raw, u.config, u.plugin))
+	u.config, u.scrub = resolved.Config, resolved.Scrub
 	if err := u.plugin.Check(u.config); err != nil {
 		return u, err
 	}
@@ -173,32 +171,6 @@ func (a *Activities) open(given map[string]string) (usable, error) {
 	}
 	u.chain, err = transforms.New(u.config, u.plugin.Kind)
 	return u, err
-}
-
-// hiddenIn are the parts of a config that nobody may see: secrets, what references stood for, and passwords in URLs.
-func hiddenIn(raw, resolved map[string]string, plugin connector.Plugin) []string {
-	var hidden []string
-	for _, d := range plugin.Config {
-		if d.Type == "PASSWORD" {
-			hidden = append(hidden, resolved[d.Name])
-		}
-	}
-	for _, key := range slices.Sorted(maps.Keys(resolved)) {
-		value := resolved[key]
-		if u, err := url.Parse(value); err == nil && u.User != nil {
-			if password, ok := u.User.Password(); ok {
-				hidden = append(hidden, password)
-			}
-		}
-		if at := reference.FindStringIndex(raw[key]); at != nil && value != raw[key] {
-			piece := strings.TrimPrefix(value, raw[key][:at[0]])
-			if reference.FindStringIndex(raw[key][at[1]:]) == nil {
-				piece = strings.TrimSuffix(piece, raw[key][at[1]:])
-			}
-			hidden = append(hidden, piece)
-		}
-	}
-	return hidden
 }
 
 // wantedTopic is a topic that a connector would use.

@@ -15,6 +15,7 @@ import (
 	"github.com/gantry-connect/gantry/converters"
 	"github.com/gantry-connect/gantry/internal/failpoint"
 	"github.com/gantry-connect/gantry/pipeline"
+	"github.com/gantry-connect/gantry/secrets"
 	"github.com/gantry-connect/gantry/transforms"
 )
 
@@ -25,8 +26,9 @@ type job struct {
 	cancel   context.CancelFunc
 	progress *pipeline.Progress
 	ledger   *ledger
-	opened   atomic.Bool // the connector is open and copies
-	left     atomic.Bool // nobody waits any more
+	opened   atomic.Bool                      // the connector is open and copies
+	left     atomic.Bool                      // nobody waits any more
+	scrub    atomic.Pointer[secrets.Scrubber] // keeps the config's secrets out of texts; nil before they are known
 }
 
 // plan is what a task consists of, as the catalog has it.
@@ -45,9 +47,10 @@ func (a *Activities) start(ctx context.Context, p plan, lease *catalog.Lease) *j
 	go func() { // waited for through done; what does not end is counted as abandoned
 		defer cancel()
 		err := guarded("the task", func() error { return a.copy(jctx, p, lease, j) })
+		err = j.scrub.Load().Error(err)
 		var crash *crashError
 		if errors.As(err, &crash) {
-			p.log.Error("a connector panicked", "error", crash, "stack", string(crash.stack))
+			p.log.Error("a connector panicked", "error", err, "stack", j.scrub.Load().Text(string(crash.stack)))
 		}
 		j.done <- err
 		if j.left.Load() {
@@ -71,14 +74,16 @@ func (a *Activities) copy(ctx context.Context, p plan, lease *catalog.Lease, j *
 	if err != nil {
 		return connector.Permanent(err)
 	}
-	config, err := resolve(p.task.Config)
+	resolved, err := a.resolve(ctx, p.conn.Name, plugin, p.task.Config)
 	if err != nil {
 		return err
 	}
+	j.scrub.Store(resolved.Scrub)
+	p.log = resolved.Scrub.Logger(p.log)
+	config := resolved.Config
 	start := startOf(lease.Start())
 	task := connector.Task{Connector: p.conn.Name, UID: p.conn.UID, Number: p.task.Number, Epoch: start.Epoch,
 		Generation: start.Generation, Position: start.Position, Logger: p.log,
-		Working: j.progress.Alive,
 		Reached: func(point string) { a.config.Failpoints.Reached(failpoint.Point(point)) }}
 	if plugin.Kind == connector.KindSource {
 		return a.copySource(ctx, p, plugin, config, task, start, lease, j)
@@ -109,7 +114,9 @@ func (a *Activities) copySource(ctx context.Context, p plan, plugin connector.Pl
 		Config: c, Task: task.Number, Source: source, Guarantee: plugin.Guarantee(config), Key: key, Value: value, Transform: transform,
 		Broker: a.Broker, Ledger: j.ledger, Lease: leaseClock{lease}, Schemas: a.schemas,
 		Queues: usedTopics{queueMap{a, p.conn.UID, c.TopicCreate, c.TopicQueues}}, Start: start, Settle: p.settle,
-		History: j.ledger, Report: func(ctx context.Context, problem error) { a.note(ctx, p, eventOf(problem), problem.Error()) },
+		History: j.ledger, Report: func(ctx context.Context, problem error) {
+			a.note(ctx, p, eventOf(problem), j.scrub.Load().Text(problem.Error()))
+		},
 		Logger: p.log, Failpoints: a.config.Failpoints, Progress: j.progress,
 	})
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/gantry-connect/gantry/catalog"
 	"github.com/gantry-connect/gantry/connector"
 	"github.com/gantry-connect/gantry/pipeline"
+	"github.com/gantry-connect/gantry/secrets"
 	"github.com/gantry-connect/gantry/workflows"
 )
 
@@ -92,22 +93,23 @@ func sameShare(config, old, now map[string]string) bool {
 
 // plan makes a plan; note says what it lacks.
 func (a *Activities) plan(ctx context.Context, conn catalog.Connector, plugin connector.Plugin) (plan []catalog.PlannedTask, note string, err error) {
-	resolved, err := resolve(conn.Config)
+	resolved, err := a.resolve(ctx, conn.Name, plugin, conn.Config)
 	if err != nil {
 		return nil, "", err
 	}
-	if err := plugin.Check(resolved); err != nil {
+	defer func() { err = resolved.Scrub.Error(err) }()
+	if err := plugin.Check(resolved.Config); err != nil {
 		return nil, "", err
 	}
 	if plugin.Kind == connector.KindSource {
 		plan, err = a.planSource(ctx, conn, plugin, resolved)
 		return plan, "", err
 	}
-	return a.planSink(ctx, conn, resolved)
+	return a.planSink(ctx, conn, resolved.Config)
 }
 
-func (a *Activities) planSource(ctx context.Context, conn catalog.Connector, plugin connector.Plugin, resolved map[string]string) ([]catalog.PlannedTask, error) {
-	c, err := pipeline.ParseSourceConfig(resolved)
+func (a *Activities) planSource(ctx context.Context, conn catalog.Connector, plugin connector.Plugin, resolved secrets.Resolved) ([]catalog.PlannedTask, error) {
+	c, err := pipeline.ParseSourceConfig(resolved.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +120,7 @@ func (a *Activities) planSource(ctx context.Context, conn catalog.Connector, plu
 	}
 	var configs []map[string]string
 	err = guarded("planning", func() (err error) {
-		configs, err = plugin.TaskConfigs(ctx, resolved, c.TasksMax)
+		configs, err = plugin.TaskConfigs(ctx, resolved.Config, c.TasksMax)
 		return err
 	})
 	if err != nil {
@@ -126,22 +128,13 @@ func (a *Activities) planSource(ctx context.Context, conn catalog.Connector, plu
 	}
 	plan := make([]catalog.PlannedTask, len(configs))
 	for i, config := range configs {
-		plan[i] = catalog.PlannedTask{Number: i, Config: unresolve(config, conn.Config, resolved)}
+		plan[i] = catalog.PlannedTask{Number: i}
+		if plan[i].Config, err = storable(config, conn.Config, resolved); err != nil {
+			return nil, err
+		}
 		plan[i].Hash = hashOf(conn.Class, plan[i])
 	}
 	return plan, nil
-}
-
-// unresolve puts the references back, so that no secret gets into the catalog: only what the plugin added is new.
-func unresolve(task, raw, resolved map[string]string) map[string]string {
-	config := make(map[string]string, len(task))
-	for key, value := range task {
-		if original, ok := raw[key]; ok && value == resolved[key] {
-			value = original
-		}
-		config[key] = value
-	}
-	return config
 }
 
 // planSink divides the queues of all topics. Topics that do not exist yet are waited for by the watcher.

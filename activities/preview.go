@@ -121,7 +121,7 @@ func (g *gallery) json(d connector.Datum) (json.RawMessage, error) {
 
 // preview reads the first records that a config would copy.
 func (a *Activities) preview(ctx context.Context, q probe.Question) (probe.Preview, error) {
-	used, err := a.open(q.Config)
+	used, err := a.open(ctx, q.Config)
 	if err != nil {
 		return probe.Preview{}, used.scrub.Error(err)
 	}

@@ -152,6 +152,7 @@ func (t *turn) snapshot() (pipeline.Snapshot, *catalog.Lease, *job) {
 		return pipeline.Snapshot{LagRecords: -1, LagBytes: -1}, nil, nil
 	}
 	s := t.job.progress.Snapshot()
+	s.LastError = t.job.scrub.Load().Error(s.LastError)
 	t.rate.update(s.Records, time.Now())
 	return s, t.lease, t.job
 }
@@ -195,7 +196,7 @@ func (t *turn) stalled(now time.Time, j *job) bool {
 	if last.Before(t.began) {
 		last = t.began
 	}
-	return now.Sub(last) > t.a.config.StallTimeout
+	return now.Sub(last) > t.a.config.StallTimeout && !j.progress.Waiting()
 }
 
 // failed notes a failure, shows it, and says what the server is told.

@@ -58,7 +58,7 @@ func (a *Activities) WatchConnector(ctx context.Context, in workflows.WatchConne
 }
 
 // watch returns soon after the first change, or with an error.
-func (a *Activities) watch(ctx context.Context, in workflows.WatchConnectorInput, changed func()) error {
+func (a *Activities) watch(ctx context.Context, in workflows.WatchConnectorInput, changed func()) (err error) {
 	conn, err := a.load(ctx, in.UID)
 	if err != nil {
 		return err
@@ -67,10 +67,12 @@ func (a *Activities) watch(ctx context.Context, in workflows.WatchConnectorInput
 	if err != nil {
 		return connector.Permanent(err)
 	}
-	resolved, err := resolve(conn.Config)
+	values, err := a.resolve(ctx, conn.Name, plugin, conn.Config)
 	if err != nil {
 		return err
 	}
+	defer func() { err = values.Scrub.Error(err) }()
+	resolved := values.Config
 	if plugin.Kind == connector.KindSink {
 		return a.watchTopics(ctx, conn, resolved, changed)
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/gantry-connect/gantry/internal/devstack"
 	"github.com/gantry-connect/gantry/internal/devstack/devstacktest"
 	"github.com/gantry-connect/gantry/rocketmq"
+	"github.com/gantry-connect/gantry/secrets"
 	"github.com/gantry-connect/gantry/workers"
 	"github.com/gantry-connect/gantry/workflows"
 )
@@ -103,7 +104,8 @@ func (r *rig) worker(id string, change func(*workers.Config, *workers.Deps)) *ru
 		Namespace: r.info.TemporalNamespace, Capacity: 20, ReconcileEvery: time.Hour, ReportEvery: 200 * time.Millisecond,
 		Logger: r.logger()}
 	d := workers.Deps{Temporal: r.client, Catalog: r.catalog, RocketMQ: r.broker,
-		Plugins: connector.Plugins{counter.Plugin, r.memory.plugin(), r.trouble.plugin()}}
+		Plugins: connector.Plugins{counter.Plugin, r.memory.plugin(), r.trouble.plugin()},
+		Secrets: secrets.NewResolver(secrets.Providers(secrets.Allowed{Env: []string{"*"}}), nil)}
 	if change != nil {
 		change(&c, &d)
 	}

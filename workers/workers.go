@@ -112,6 +112,7 @@ type Deps struct {
 	Catalog  *catalog.Catalog
 	RocketMQ *rocketmq.Client
 	Plugins  connector.Plugins
+	Secrets  activities.Secrets // looks up what configs refer to; nil: nothing can be
 }
 
 // Worker is one worker process. Make it with New, call Run once.
@@ -164,7 +165,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	defer keeper.Close() // after the tasks have released their leases
 	broker := Broker{w.deps.RocketMQ}
 	acts, err := activities.New(w.config.Activities, activities.Deps{Catalog: w.deps.Catalog, Claims: keeper, Broker: broker,
-		Topics: broker, Plugins: w.deps.Plugins, Starter: w.starter()})
+		Topics: broker, Plugins: w.deps.Plugins, Secrets: w.deps.Secrets, Starter: w.starter()})
 	if err != nil {
 		return fmt.Errorf("start worker %s: %w", w.config.ID, err)
 	}
