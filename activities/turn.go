@@ -196,7 +196,7 @@ func (t *turn) stalled(now time.Time, j *job) bool {
 	if last.Before(t.began) {
 		last = t.began
 	}
-	return now.Sub(last) > t.a.config.StallTimeout && !j.progress.Waiting()
+	return now.Sub(last) > t.a.config.StallTimeout
 }
 
 // failed notes a failure, shows it, and says what the server is told.
