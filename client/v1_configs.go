@@ -98,13 +98,14 @@ type Positions struct {
 	Offsets    []PartitionOffset `json:"offsets"`
 }
 
-// PositionVersion is a position that a connector once had.
+// PositionVersion is a point in a connector's position history: an edit, what an edit found, or a checkpoint that was kept.
 type PositionVersion struct {
 	Version    int64             `json:"version"`
-	Generation int64             `json:"generation"`
 	At         time.Time         `json:"at"`
-	Author     string            `json:"author,omitempty"` // who edited it next; empty for a checkpoint that was kept
-	Offsets    []PartitionOffset `json:"offsets"`
+	Task       *int              `json:"task,omitempty"`   // whose checkpoint it is
+	Author     string            `json:"author,omitempty"` // who edited
+	Generation int64             `json:"generation"`
+	Changed    []PartitionOffset `json:"changed"` // a nil offset: the partition was removed
 }
 
 // Positions is how far a connector has come.
@@ -128,7 +129,7 @@ func (c *Client) ResetPositions(ctx context.Context, name string, ifGeneration i
 	return p, err
 }
 
-// PositionHistory are older positions, newest first.
+// PositionHistory are the points of the history, newest first.
 func (c *Client) PositionHistory(ctx context.Context, name string, limit int) ([]PositionVersion, error) {
 	var out page[PositionVersion]
 	_, err := c.do(ctx, call{method: http.MethodGet, path: path("v1", "connectors", name, "offsets", "history"),

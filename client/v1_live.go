@@ -22,7 +22,7 @@ type Finding struct {
 type CheckResult struct {
 	OK        bool      `json:"ok"` // no finding is an error
 	Findings  []Finding `json:"findings"`
-	WorkerID  string    `json:"worker_id"`
+	WorkerID  string    `json:"worker_id,omitempty"` // empty where the config is wrong in itself, so that nobody had to look
 	CheckedAt time.Time `json:"checked_at"`
 }
 
@@ -65,11 +65,11 @@ type PreviewStep struct {
 
 // PreviewItem is one record on its way through the transforms.
 type PreviewItem struct {
-	Partition map[string]any `json:"partition,omitempty"`
-	Offset    map[string]any `json:"offset,omitempty"`
-	Record    *PreviewRecord `json:"record,omitempty"`
-	Error     string         `json:"error,omitempty"`
-	Steps     []PreviewStep  `json:"steps"`
+	Partition json.RawMessage `json:"partition,omitempty"` // the part of the source, or the queue, that it was read from
+	Offset    uint64          `json:"offset"`              // where in the partition it stands
+	Record    *PreviewRecord  `json:"record,omitempty"`
+	Error     string          `json:"error,omitempty"`
+	Steps     []PreviewStep   `json:"steps"`
 }
 
 // Preview is what a worker read; nothing was written or committed.
@@ -169,18 +169,25 @@ func (c *Client) Rebalance(ctx context.Context) (r Rebalance, err error) {
 	return r, err
 }
 
-// TaskProgress is how far a task has come and how fast it is.
+// TaskProgress is how far a task has come and how it gets on.
 type TaskProgress struct {
 	Task             int        `json:"task"`
 	State            State      `json:"state"`
 	WorkerID         string     `json:"worker_id"`
-	Records          int64      `json:"records"`
+	Records          int64      `json:"records"` // copied and committed since the connector was created
 	Bytes            int64      `json:"bytes"`
 	RecordsPerSecond float64    `json:"records_per_second"`
-	LagRecords       int64      `json:"lag_records"` // -1: unknown
-	LagBytes         int64      `json:"lag_bytes"`   // -1: unknown
+	LagRecords       int64      `json:"lag_records"` // -1: unknown, as the other lags
+	LagBytes         int64      `json:"lag_bytes"`
+	LagSeconds       float64    `json:"lag_seconds"`
 	LastRecordAt     *time.Time `json:"last_record_at,omitempty"`
+	Health           string     `json:"health"` // running, idle, stalled, unassigned, restarting, paused, stopped or failed
+	Reason           string     `json:"reason,omitempty"`
+	Filtered         int64      `json:"filtered"`     // records that a transform has dropped; this and what follows by the present owner
+	Bad              int64      `json:"bad"`          // records that were given up
+	DeadLetters      int64      `json:"dead_letters"` // records that were sent to the dead-letter topic
 	Retries          int64      `json:"retries"`
+	Retrying         string     `json:"retrying,omitempty"` // what is being tried again, and why
 	NextRetryAt      *time.Time `json:"next_retry_at,omitempty"`
 	UpdatedAt        time.Time  `json:"updated_at"`
 }

@@ -130,8 +130,8 @@ func (a *applying) do(ctx context.Context, s *session) error {
 }
 
 func wrapSource(m manifest, err error) error {
-	if err == nil {
-		return nil
+	if err == nil || m.source == "" {
+		return err
 	}
 	return fmt.Errorf("%s: %w", m.source, err)
 }

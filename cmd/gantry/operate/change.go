@@ -70,6 +70,7 @@ func fromArguments(m manifest, args []string) ([]manifest, error) {
 	if err := m.finish(); err != nil {
 		return nil, Usage(err)
 	}
+	m.source = "" // errors need not say where it stands
 	return []manifest{m}, nil
 }
 

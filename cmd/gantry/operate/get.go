@@ -269,6 +269,9 @@ func taskSheet(now func() time.Time) sheet[listedTask] {
 		{title: "LAG-BYTES", wide: true, text: func(t row) string { return unknownOr(t.LagBytes) }},
 		{title: "RECORDS", text: func(t row) string { return unknownOr(t.Records) }},
 		{title: "BYTES", wide: true, text: func(t row) string { return unknownOr(t.Bytes) }},
+		{title: "HEALTH", text: func(t row) string { return t.Health }, paint: func(t row) paint { return healthPaint(t.Health) }},
+		{title: "FILTERED", wide: true, text: func(t row) string { return unknownOr(t.Filtered) }},
+		{title: "BAD", wide: true, text: func(t row) string { return unknownOr(t.Bad) }},
 		{title: "RETRIES", text: func(t row) string { return unknownOr(t.Retries) }},
 		{title: "LAST-RECORD", text: func(t row) string { return ago(t.LastRecordAt, now()) }},
 		{title: "NEXT-RETRY", wide: true, text: func(t row) string {
@@ -277,6 +280,7 @@ func taskSheet(now func() time.Time) sheet[listedTask] {
 			}
 			return "in " + span(t.NextRetryAt.Sub(now()))
 		}},
+		{title: "REASON", wide: true, text: func(t row) string { return t.Reason }},
 	}}
 }
 
@@ -288,16 +292,37 @@ func getTasks(ctx context.Context, s *session, g *getting, names []string) error
 		}
 		rows := []listedTask{}
 		for _, c := range all {
-			tasks, err := s.api.Progress(ctx, c.Name)
+			tasks, err := tasksOf(ctx, s, c.Name)
 			if err != nil {
 				return nil, err
 			}
-			for _, t := range tasks {
-				rows = append(rows, listedTask{c.Name, t})
-			}
+			rows = append(rows, tasks...)
 		}
 		return rows, nil
 	})
+}
+
+// tasksOf is a connector's tasks by number, those included that no worker has taken up yet.
+func tasksOf(ctx context.Context, s *session, name string) ([]listedTask, error) {
+	tasks, err := s.api.Progress(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	st, err := s.api.Status(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]listedTask, 0, max(len(tasks), len(st.Tasks)))
+	for _, t := range tasks {
+		rows = append(rows, listedTask{name, t})
+	}
+	for _, planned := range st.Tasks {
+		if !slices.ContainsFunc(tasks, func(t client.TaskProgress) bool { return t.Task == planned.ID }) {
+			rows = append(rows, listedTask{name, client.TaskProgress{Task: planned.ID, State: planned.State, WorkerID: planned.WorkerID, LagRecords: -1, LagBytes: -1, LagSeconds: -1}})
+		}
+	}
+	sort.Slice(rows, func(i, j int) bool { return rows[i].Task < rows[j].Task })
+	return rows, nil
 }
 
 func getWorkers(ctx context.Context, s *session, g *getting, names []string) error {

@@ -164,10 +164,35 @@ func split(text []byte, strict bool) ([]*yaml.Node, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := bounded(&node, 0, new(int)); err != nil {
+			return nil, err
+		}
 		if len(node.Content) > 0 && node.Content[0].Tag != "!!null" {
 			documents = append(documents, node.Content[0])
 		}
 	}
+}
+
+// Bounds of what a document may expand to, for YAML can refer to its own parts, again and again.
+const (
+	maxNodes = 100_000
+	maxDepth = 50
+)
+
+// bounded follows every reference and counts.
+func bounded(n *yaml.Node, depth int, seen *int) error {
+	if *seen++; *seen > maxNodes || depth > maxDepth {
+		return at(n, errors.New("the document refers to its own parts too often or too deep"))
+	}
+	if n.Kind == yaml.AliasNode {
+		return bounded(n.Alias, depth+1, seen)
+	}
+	for _, child := range n.Content {
+		if err := bounded(child, depth+1, seen); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // splitJSON reads JSON by a JSON parser, for YAML knows neither tabs nor every escape.
@@ -189,6 +214,9 @@ func splitJSON(text []byte) ([]*yaml.Node, error) {
 		}
 		var node yaml.Node
 		if err := yaml.Unmarshal(compact.Bytes(), &node); err != nil {
+			return nil, err
+		}
+		if err := bounded(&node, 0, new(int)); err != nil {
 			return nil, err
 		}
 		forgetLines(&node)

@@ -52,18 +52,18 @@ func TestOneFileMayDeclareSeveral(t *testing.T) {
 func TestAMistakeInAFileIsNamed(t *testing.T) {
 	t.Parallel()
 	for text, says := range map[string]string{
-		"name: a\nconfig:\n  topics: [a, b]\n":             "f.yaml: config: line 3: topics: must be text, a number or a bool",
-		"name: a\nconfig:\n  topic:\n":                     "topic: has no value",
-		"name: a\nlables: {x: y}\nconfig: {k: v}\n":        "line 2: lables: is unknown: a connector has name, config, labels and initial_state",
-		"config: {k: v}\n":                                 "the connector has no name",
-		"name: a\nconfig: {}\n":                            "the connector has no config",
-		"name: a\nconfig: {name: b, k: v}\n":               `the name is "a" and in the config "b"`,
-		"name: a\nconfig:\n  k: v\n  k: w\n":               "line 4: k is given twice",
-		"name: a\ninitial_state: ready\nconfig: {k: v}\n":  `initial_state = "ready": must be RUNNING, PAUSED or STOPPED`,
-		"name: a\nlabels: {team: a b}\nconfig: {k: v}\n":   "a value has at most 63 letters",
-		"just text\n":                                      "must be a map of names to values",
+		"name: a\nconfig:\n  topics: [a, b]\n":            "f.yaml: config: line 3: topics: must be text, a number or a bool",
+		"name: a\nconfig:\n  topic:\n":                    "topic: has no value",
+		"name: a\nlables: {x: y}\nconfig: {k: v}\n":       "line 2: lables: is unknown: a connector has name, config, labels and initial_state",
+		"config: {k: v}\n":                                "the connector has no name",
+		"name: a\nconfig: {}\n":                           "the connector has no config",
+		"name: a\nconfig: {name: b, k: v}\n":              `the name is "a" and in the config "b"`,
+		"name: a\nconfig:\n  k: v\n  k: w\n":              "line 4: k is given twice",
+		"name: a\ninitial_state: ready\nconfig: {k: v}\n": `initial_state = "ready": must be RUNNING, PAUSED or STOPPED`,
+		"name: a\nlabels: {team: a b}\nconfig: {k: v}\n":  "a value has at most 63 letters",
+		"just text\n": "must be a map of names to values",
 		"name: a\nconfig: {k: v}\n---\nname: b\nconfig: 3": "f.yaml, document 2: config: line 5: must be a map",
-		"name: [\n":                                        "f.yaml: yaml:",
+		"name: [\n": "f.yaml: yaml:",
 	} {
 		_, err := parseManifests([]byte(text), "f.yaml")
 		require.ErrorContains(t, err, says, text)

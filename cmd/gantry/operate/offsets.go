@@ -187,7 +187,7 @@ func (t *tool) offsetsReset() *cobra.Command {
 func (t *tool) offsetsHistory() *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{Use: "history CONNECTOR", Short: "Show older offsets, newest first", Args: usage(cobra.ExactArgs(1)),
-		Long:              "Show older offsets, newest first: those before each change, and some checkpoints, the older the fewer.",
+		Long:              "Show what the offsets once were, newest first: each change, what it found, and some checkpoints, the older the fewer.",
 		ValidArgsFunction: t.asking(1, connectorNames),
 		RunE: t.run(func(ctx context.Context, s *session, args []string) error {
 			all, err := s.api.PositionHistory(ctx, args[0], limit)
@@ -202,13 +202,24 @@ func (t *tool) offsetsHistory() *cobra.Command {
 			return sheet[row]{kind: "version", name: func(v row) string { return unknownOr(v.Version) }, columns: []column[row]{
 				{title: "VERSION", text: func(v row) string { return unknownOr(v.Version) }},
 				{title: "AGE", text: func(v row) string { return age(v.At, s.now()) }},
-				{title: "EDITED-BY", text: func(v row) string { return v.Author }},
-				{title: "PARTITIONS", text: func(v row) string { return strconv.Itoa(len(v.Offsets)) }},
-				{title: "OFFSETS", text: func(v row) string { return briefOffsets(v.Offsets, s.out.format == asWide) }},
+				{title: "WHAT", text: what},
+				{title: "GENERATION", wide: true, text: func(v row) string { return unknownOr(v.Generation) }},
+				{title: "CHANGED", text: func(v row) string { return briefOffsets(v.Changed, s.out.format == asWide) }},
 			}}.print(s.out, all)
 		})}
 	cmd.Flags().IntVarP(&limit, "limit", "n", 20, "how many")
 	return t.withOutput(cmd)
+}
+
+// what is how a point got into the history.
+func what(v client.PositionVersion) string {
+	switch {
+	case v.Author != "":
+		return "edit-by-" + strings.ReplaceAll(v.Author, " ", "-")
+	case v.Task != nil:
+		return "checkpoint-of-task-" + strconv.Itoa(*v.Task)
+	}
+	return "before-an-edit"
 }
 
 // briefOffsets tells two partitions, or all.

@@ -194,9 +194,9 @@ func (p *previewing) read(ctx context.Context, s *session, args []string) (clien
 
 func printPreview(s *session, p client.Preview) {
 	for i, item := range p.Items {
-		at := values(item.Partition)
-		if at != "" {
-			at = "  " + s.out.paint(faint, oneLine(at))
+		at := ""
+		if len(item.Partition) > 0 {
+			at = "  " + s.out.paint(faint, oneLine(fmt.Sprintf("%s at %d", compact(item.Partition), item.Offset)))
 		}
 		s.out.printf("%s%s\n", s.out.paint(bold, fmt.Sprintf("record %d", i+1)), at)
 		if item.Error != "" {

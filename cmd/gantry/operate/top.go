@@ -117,16 +117,14 @@ func (t *topping) page(ctx context.Context, s *session) (string, error) {
 	}
 	var rows []listedTask
 	for _, c := range all {
-		tasks, err := s.api.Progress(ctx, c.Name)
+		tasks, err := tasksOf(ctx, s, c.Name)
 		if errors.Is(err, client.ErrNotFound) {
 			continue // deleted meanwhile
 		}
 		if err != nil {
 			return "", err
 		}
-		for _, task := range tasks {
-			rows = append(rows, listedTask{c.Name, task})
-		}
+		rows = append(rows, tasks...)
 	}
 	taskSheet(s.now).table(o, rows, true)
 	return b.String(), nil

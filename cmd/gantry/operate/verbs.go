@@ -175,10 +175,10 @@ func everyTask(want client.State) condition {
 		if st.Connector.State != want {
 			return "it is " + string(st.Connector.State), nil
 		}
-		switch {
-		case want == client.Stopped:
+		if want != client.Running {
 			return stillOwned(ctx, api, name)
-		case want == client.Running && len(st.Tasks) == 0:
+		}
+		if len(st.Tasks) == 0 {
 			return "it has no tasks yet", nil
 		}
 		for _, t := range st.Tasks {
@@ -190,7 +190,7 @@ func everyTask(want client.State) condition {
 	}
 }
 
-// stillOwned looks at the tasks themselves: the status of a stopped connector lists none, also while they are ending.
+// stillOwned looks at what the tasks themselves say: the status tells of what is wanted at once, also while they are ending.
 func stillOwned(ctx context.Context, api *client.Client, name string) (string, error) {
 	tasks, err := api.Progress(ctx, name)
 	if err != nil {
@@ -204,11 +204,19 @@ func stillOwned(ctx context.Context, api *client.Client, name string) (string, e
 	return "", nil
 }
 
-// gone is the condition that nobody knows the connector any more and its name is free.
+// gone is the condition that nothing is left of the connector, so that its name is free. Its status is gone at once; its
+// last event comes when its tasks have ended.
 func gone(ctx context.Context, api *client.Client, name string) (string, error) {
 	_, err := api.Status(ctx, name)
-	if errors.Is(err, client.ErrNotFound) {
+	switch {
+	case err == nil:
+		return "it is still there", nil
+	case !errors.Is(err, client.ErrNotFound):
+		return "", err
+	}
+	last, err := api.Events(ctx, client.EventQuery{Connector: name}, 1)
+	if errors.Is(err, client.ErrNotFound) || err == nil && (len(last) == 0 || last[0].Kind == "forgotten") {
 		return "", nil
 	}
-	return "it is being deleted", err
+	return "its tasks are ending", err
 }
