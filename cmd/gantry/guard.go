@@ -34,7 +34,7 @@ func checkAuth(v string) error {
 func newGuard(p *parts) (api.Guard, error) {
 	s := p.settings
 	timeout, _ := time.ParseDuration(s.get("api.request-timeout")) // check has seen it
-	guard := api.Guard{Public: s.list("api.public"), Trail: control.Trail{Store: p.catalog},
+	guard := api.Guard{Public: s.list("api.public"), Trail: control.Trail{Store: p.catalog}, Labels: p.catalog,
 		Rate: float64(s.number("api.rate-limit")), RequestTimeout: timeout, Origins: s.list("api.cors.origins")}
 	if s.get("api.auth") == authNone {
 		return guard, nil

@@ -46,7 +46,7 @@ func newRootCommand() *cobra.Command {
 	worker := newWorkerCommand()
 	worker.AddCommand(operator.Workers...)
 	root.AddCommand(operator.Commands...)
-	add(root, headingRun, newServerCommand(), worker, newAPICommand(), newMigrateCommand(), newConfigCommand(), newTokenCommand(), newAuditCommand(), newOpenAPICommand())
+	add(root, headingRun, newServerCommand(), worker, newAPICommand(), newMigrateCommand(), newConfigCommand(), newTokenCommand(), newAuditCommand(), newKeyCommand(), newOpenAPICommand())
 	add(root, headingCheckout, newDemoCommand(), newBenchCommand(), newDevCommand())
 	return root
 }

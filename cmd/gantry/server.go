@@ -94,10 +94,14 @@ func work(ctx context.Context, p *parts, points *failpoint.Set) error {
 	slack := make([]byte, collectorSlack)
 	defer runtime.KeepAlive(slack)
 	s := p.settings
+	resolver, err := p.resolver(ctx)
+	if err != nil {
+		return err
+	}
 	return workers.Run(ctx, workers.Config{
 		ID: s.get("worker.id"), Group: s.get("worker.group"), Capacity: s.number("worker.capacity"),
 		Namespace: s.get("temporal.namespace"), Activities: activities.Config{Failpoints: points, SchemaTopic: s.get("rocketmq.schema-topic")}, Logger: p.levels.Logger("workers"),
-	}, workers.Deps{Temporal: p.temporal, Catalog: p.catalog, RocketMQ: p.rocketmq, Plugins: plugins})
+	}, workers.Deps{Temporal: p.temporal, Catalog: p.catalog, RocketMQ: p.rocketmq, Plugins: plugins, Secrets: resolver})
 }
 
 func runAPI(ctx context.Context, p *parts) error {
@@ -108,9 +112,13 @@ func runAPI(ctx context.Context, p *parts) error {
 	if err != nil {
 		return err
 	}
+	box, err := p.box(ctx)
+	if err != nil {
+		return err
+	}
 	service := control.New(control.Options{Connectors: p.catalog, Progress: p.catalog, Plugins: plugins,
 		Notifier: control.Temporal{Client: p.temporal}, Prober: control.Temporal{Client: p.temporal}, Environment: environment, Version: version(), Logger: p.levels.Logger("control"), Loggers: p.levels,
-		Tracking: control.Tracking{Disabled: p.settings.get("topic.tracking.enable") == "false",
+		Secrets: box, Tracking: control.Tracking{Disabled: p.settings.get("topic.tracking.enable") == "false",
 			ResetForbidden: p.settings.get("topic.tracking.allow.reset") == "false"}})
 	defer service.Close()
 	guard, err := newGuard(p)

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"path"
 	"sort"
 	"strconv"
 	"strings"
@@ -55,6 +56,9 @@ var settings = []setting{
 	{key: "api.rate-limit", fallback: "200", doc: "requests a second that one caller, and one address, may make; 0: any number", check: checkNumber},
 	{key: "api.request-timeout", fallback: "30s", doc: "how long one request may take, streams excepted", check: checkDuration},
 	{key: "api.cors.origins", doc: "web origins whose pages may call the API, comma-separated; none by default"},
+	{key: "secrets.env", fallback: "*", doc: "environment variables that configs may refer to as ${env:NAME}, patterns with * and ?, comma-separated; those that begin with GANTRY_ only by a pattern that begins so", check: checkPatterns},
+	{key: "secrets.folders", doc: "folders whose files configs may refer to as ${file:/path:key} and ${dir:/path:file}, comma-separated; none by default"},
+	{key: "secrets.keyset", doc: "keys that seal secrets in the catalog (gantry key create)", secret: true},
 	{key: "topic.tracking.enable", fallback: "true", doc: "let the API tell which topics a connector has used", check: checkBool},
 	{key: "topic.tracking.allow.reset", fallback: "true", doc: "let the API forget which topics a connector has used", check: checkBool},
 	{key: "worker.id", doc: "this worker's name; host and process id by default"},
@@ -258,6 +262,15 @@ func oneOf(v string, allowed ...string) error {
 		}
 	}
 	return fmt.Errorf("must be one of %s", strings.Join(allowed, ", "))
+}
+
+func checkPatterns(v string) error {
+	for _, pattern := range strings.Split(v, ",") {
+		if _, err := path.Match(strings.TrimSpace(pattern), ""); err != nil {
+			return fmt.Errorf("%q is no pattern: use * and ?", pattern)
+		}
+	}
+	return nil
 }
 
 func checkNumber(v string) error {

@@ -83,7 +83,7 @@ func sinkConfig(url string) map[string]string {
 }
 
 // passwordVariable is the environment variable that holds the target's password.
-const passwordVariable = "GANTRY_DEMO_PASSWORD"
+const passwordVariable = "DEMO_TARGET_PASSWORD"
 
 // createExpected is the DDL of the table that Postgres itself loads for the comparison.
 func (t table) createExpected() string {
