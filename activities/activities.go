@@ -46,6 +46,8 @@ type (
 	history interface {
 		RecordEvent(ctx context.Context, e catalog.Event) error
 		Prune(ctx context.Context, keep time.Duration) error
+		FencedQueues(ctx context.Context) ([]catalog.Queue, error)
+		PruneFences(ctx context.Context, q catalog.Queue, low int64) (removed int64, err error)
 	}
 	pages interface {
 		FencesBefore(ctx context.Context, q catalog.Queue, offset int64) ([]catalog.Fence, error)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gantry-connect/gantry/catalog"
+	"github.com/gantry-connect/gantry/pipeline"
 	"github.com/gantry-connect/gantry/workflows"
 )
 
@@ -103,11 +104,14 @@ func (a *Activities) SetConnectorStatus(ctx context.Context, in workflows.SetCon
 }
 
 const (
-	pruneEvery  = time.Hour
-	keepHistory = 30 * 24 * time.Hour
+	pruneEvery   = time.Hour
+	keepHistory  = 30 * 24 * time.Hour
+	pruneWithin  = time.Minute
+	boundsWithin = 5 * time.Second // of one queue; a broker that is down keeps its fences
 )
 
-// prune lets the catalog forget old events and epochs, about once an hour on each worker that reconciles.
+// prune lets the catalog forget old events and epochs, and fences that no reader can need any more, about once an hour on each
+// worker that reconciles.
 func (a *Activities) prune(ctx context.Context) {
 	last, now := a.pruned.Load(), time.Now().UnixNano()
 	if (last != 0 && now-last < int64(pruneEvery)) || !a.pruned.CompareAndSwap(last, now) {
@@ -116,6 +120,34 @@ func (a *Activities) prune(ctx context.Context) {
 	if err := a.Catalog.Prune(ctx, keepHistory); err != nil {
 		a.log.Warn("prune the catalog's history; it is tried again in an hour", "error", err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, pruneWithin)
+	defer cancel()
+	if err := a.pruneFences(ctx); err != nil {
+		a.log.Warn("prune the fences; it is tried again in an hour", "error", err)
+	}
+}
+
+// pruneFences forgets the fences that lie, with a later one of their writer, before what their queue still holds: by the topic's
+// retention nothing is left that only they fence. It goes on after an error and returns the first one.
+func (a *Activities) pruneFences(ctx context.Context) error {
+	queues, err := a.Catalog.FencedQueues(ctx)
+	for _, q := range queues {
+		if qerr := a.pruneQueue(ctx, q); qerr != nil && err == nil && !errors.Is(qerr, ErrNoTopic) {
+			err = qerr
+		}
+	}
+	return err
+}
+
+func (a *Activities) pruneQueue(ctx context.Context, q catalog.Queue) error {
+	bctx, cancel := context.WithTimeout(ctx, boundsWithin)
+	defer cancel()
+	start, _, err := a.Broker.Bounds(bctx, pipeline.Queue(q))
+	if err != nil {
+		return err
+	}
+	_, err = a.Catalog.PruneFences(ctx, q, start)
+	return err
 }
 
 // ReconcileAll asks the workflow of every connector that is not as the catalog wants it to look, and starts those that

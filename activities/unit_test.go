@@ -201,8 +201,9 @@ func TestWhatFollowsWhenATaskCannotBeSettled(t *testing.T) {
 // pruned counts; only what ReconcileAll needs of a catalog without connectors is there.
 type pruned struct {
 	Catalog
-	times int
-	keep  time.Duration
+	times  int
+	keep   time.Duration
+	fences map[catalog.Queue]int64 // the offsets below which they were pruned
 }
 
 func (p *pruned) Connectors(context.Context) ([]catalog.Connector, error) { return nil, nil }
@@ -212,10 +213,29 @@ func (p *pruned) Prune(_ context.Context, keep time.Duration) error {
 	return errors.New("connection refused")
 }
 
+func (p *pruned) FencedQueues(context.Context) ([]catalog.Queue, error) {
+	return []catalog.Queue{{Topic: "t", Broker: "down"}, {Topic: "t", Broker: "up", ID: 3}}, nil
+}
+
+func (p *pruned) PruneFences(_ context.Context, q catalog.Queue, low int64) (int64, error) {
+	p.fences[q] = low
+	return 1, nil
+}
+
+// halfDown is brokers of which one does not answer.
+type halfDown struct{ pipeline.Broker }
+
+func (halfDown) Bounds(_ context.Context, q pipeline.Queue) (int64, int64, error) {
+	if q.Broker == "down" {
+		return 0, 0, errors.New("connection refused")
+	}
+	return 40, 90, nil
+}
+
 func TestHistoryIsPrunedOnceAnHour(t *testing.T) {
 	t.Parallel()
-	c := &pruned{}
-	a, err := New(Config{Worker: "w"}, Deps{Catalog: c})
+	c := &pruned{fences: map[catalog.Queue]int64{}}
+	a, err := New(Config{Worker: "w"}, Deps{Catalog: c, Broker: halfDown{}})
 	require.NoError(t, err)
 	for range 3 {
 		_, err := a.ReconcileAll(t.Context())
@@ -223,6 +243,7 @@ func TestHistoryIsPrunedOnceAnHour(t *testing.T) {
 	}
 	require.Equal(t, 1, c.times)
 	require.Equal(t, 30*24*time.Hour, c.keep)
+	require.Equal(t, map[catalog.Queue]int64{{Topic: "t", Broker: "up", ID: 3}: 40}, c.fences, "below what the queue still holds")
 	a.pruned.Add(-int64(time.Hour))
 	_, err = a.ReconcileAll(t.Context())
 	require.NoError(t, err)

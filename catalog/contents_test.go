@@ -74,6 +74,9 @@ func TestPruningFencesTakesNothingThatAReaderNeeds(t *testing.T) {
 		}
 	}
 	check(0)
+	queues, err := f.FencedQueues(ctx)
+	require.NoError(t, err)
+	require.Equal(t, []catalog.Queue{q0, q1}, queues)
 	for low := int64(0); low <= 51; low += 17 {
 		_, err := f.PruneFences(ctx, q0, low)
 		require.NoError(t, err)

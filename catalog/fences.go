@@ -38,6 +38,24 @@ func (c *Catalog) FencesBefore(ctx context.Context, q Queue, offset int64) ([]Fe
 	return fences, nil
 }
 
+// FencedQueues are the queues in which a writer has more than one fence: where PruneFences may find something.
+func (c *Catalog) FencedQueues(ctx context.Context) ([]Queue, error) {
+	rows, err := c.pool.Query(ctx, `
+		select distinct topic, broker, queue from gantry.fences
+		group by topic, broker, queue, writer having count(*) > 1 order by topic, broker, queue`)
+	if err != nil {
+		return nil, fmt.Errorf("list the queues with fences: %w", err)
+	}
+	queues, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (q Queue, err error) {
+		err = row.Scan(&q.Topic, &q.Broker, &q.ID)
+		return q, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the queues with fences: %w", err)
+	}
+	return queues, nil
+}
+
 // PruneFences removes the fences of a queue that no reader can need any more, given the lowest offset the queue still
 // holds. A reader starts at low or later, so all it needs of a writer is the highest fence before its start. A fence is
 // therefore useless once a higher one of the same writer lies before low; that a higher one lies merely behind it is not
