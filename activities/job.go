@@ -84,6 +84,7 @@ func (a *Activities) copy(ctx context.Context, p plan, lease *catalog.Lease, j *
 	start := startOf(lease.Start())
 	task := connector.Task{Connector: p.conn.Name, UID: p.conn.UID, Number: p.task.Number, Epoch: start.Epoch,
 		Generation: start.Generation, Position: start.Position, Logger: p.log,
+		Working: j.progress.Alive,
 		Reached: func(point string) { a.config.Failpoints.Reached(failpoint.Point(point)) }}
 	if plugin.Kind == connector.KindSource {
 		return a.copySource(ctx, p, plugin, config, task, start, lease, j)
