@@ -126,7 +126,7 @@ type Config struct {
 	// HeartbeatEvery is the pause between heartbeats. Default 500 ms.
 	HeartbeatEvery time.Duration
 	// StallTimeout is after how long without a sign of life a task is taken for hung. A source that waits for its next
-	// record is not hung. Default 60 s.
+	// record says so at least every connector.AliveWithin. Default 60 s.
 	StallTimeout time.Duration
 	// DrainTimeout is how long a task may take to send, flush and commit what it has in hand before it is cut off, which
 	// loses nothing but makes the next start read back. Default 5 s.
