@@ -27,7 +27,12 @@ var plugins = connector.Plugins{
 		File     string           `config:"file" required:"true" doc:"What to read."`
 		Mode     string           `config:"mode" default:"fast" enum:"fast,slow" doc:"How."`
 		Password connector.Secret `config:"password" doc:"For the file."`
-	}]{Class: "TestSource", Version: "1.2.3", Doc: "Reads."}),
+	}]{Class: "TestSource", Version: "1.2.3", Doc: "Reads.", CheckOffset: func(p connector.Partition, _ connector.Offset) error {
+		if strings.Contains(string(p), `"bad"`) {
+			return errors.New("this source has no bad partitions")
+		}
+		return nil
+	}}),
 	connector.NewSink(connector.SinkSpec[struct {
 		URL string `config:"url" required:"true" doc:"Where to write."`
 	}]{Class: "TestSink", Version: "1.2.3", Doc: "Writes."}),
@@ -162,11 +167,12 @@ func TestBadRequestsSayWhatIsWrong(t *testing.T) {
 	s := start(t)
 	for _, tt := range []struct{ name, body, says string }{
 		{"not JSON", `{"name":`, "unexpected end of JSON"},
-		{"null value", `{"name":"x","config":{"file":null}}`, "null value can not be supplied"},
+		{"null value", `{"name":"x","config":{"file":null}}`, "Null value can not be supplied as the configuration value."},
 		{"nested value", `{"name":"x","config":{"file":{}}}`, `config key \"file\"`},
 		{"no name", `{"config":` + source + `}`, "name: is required"},
 		{"blank name", `{"name":"  ","config":` + source + `}`, "name: is required"},
-		{"a name that could not be read again", `{"name":"a/b","config":` + source + `}`, "must not contain"},
+		{"a name that could not be read again", `{"name":"..","config":` + source + `}`, "cannot be a part of a URL"},
+		{"a name with a control character", `{"name":"a\u0007b","config":` + source + `}`, "without control characters"},
 		{"no class", `{"name":"x","config":{}}`, "connector.class: is required"},
 		{"unknown class", `{"name":"x","config":{"connector.class":"Nope"}}`, "known are TestSource, TestSink"},
 		{"missing keys", `{"name":"x","config":{"connector.class":"TestSource"}}`, "2 error(s):\\ntopic: is required and has no default\\nfile: is required"},
@@ -278,7 +284,7 @@ func TestPluginsAndValidation(t *testing.T) {
 	errs := map[string][]string{}
 	for _, c := range v.Configs {
 		if len(c.Value.Errors) > 0 {
-			errs[c.Definition.Name] = c.Value.Errors
+			errs[c.Value.Name] = c.Value.Errors
 		}
 	}
 	require.Equal(t, map[string][]string{
@@ -296,7 +302,7 @@ func TestWhatIsNotThereAndWhatIsNotAllowed(t *testing.T) {
 	s := start(t)
 	s.want(t, "GET", "/nope", "", 404, `{"error_code":404,"message":"HTTP 404 Not Found"}`)
 	s.want(t, "PATCH", "/connectors", "", 405, `{"error_code":405,"message":"HTTP 405 Method Not Allowed"}`)
-	s.want(t, "GET", "/", "", 200, `{"version":"0.1.0","commit":"0.1.0","kafka_cluster_id":"env-1"}`)
+	s.want(t, "GET", "/", "", 200, `{"version":"4.3.1","commit":"0.1.0","kafka_cluster_id":"env-1"}`)
 	s.want(t, "GET", "/health", "", 200, `{"status":"healthy","message":"Gantry is up and its catalog answers."}`)
 	s.want(t, "GET", "/schemas/none", "", 404, `{"error_code":404,"message":"Schema none not found"}`)
 	require.NoError(t, s.catalog.PutSchema(t.Context(), "abc", []byte(`{"type":"int32"}`)))

@@ -13,14 +13,14 @@ type CommonConfig struct {
 	Name           string `config:"name" required:"true" group:"Connector" doc:"The connector's name: unique, kept for life."`
 	Class          string `config:"connector.class" required:"true" group:"Connector" doc:"Which connector this is, as GET /connector-plugins lists them."`
 	TasksMax       int    `config:"tasks.max" default:"1" min:"1" max:"10000" importance:"high" group:"Connector" doc:"How many tasks may share the work."`
-	KeyConverter   string `config:"key.converter" default:"json" group:"Converters" doc:"How keys become bytes: json, string or bytes."`
-	ValueConverter string `config:"value.converter" default:"json" group:"Converters" doc:"How values become bytes: json, string or bytes."`
+	KeyConverter   string `config:"key.converter" default:"json" dependents:"key.converter.schemas.enable" group:"Converters" doc:"How keys become bytes: json, string or bytes."`
+	ValueConverter string `config:"value.converter" default:"json" dependents:"value.converter.schemas.enable" group:"Converters" doc:"How values become bytes: json, string or bytes."`
 	KeySchemas     bool   `config:"key.converter.schemas.enable" default:"false" group:"Converters" doc:"Put each key's schema into the key (json)."`
 	ValueSchemas   bool   `config:"value.converter.schemas.enable" default:"false" group:"Converters" doc:"Put each value's schema into the message (json) instead of its fingerprint."`
 
 	CheckpointInterval time.Duration `config:"checkpoint.interval.ms" default:"1000" min:"10" max:"60000" group:"Limits" doc:"How often the position is committed, at least, while records flow."`
 
-	Tolerance       string        `config:"errors.tolerance" default:"none" enum:"none,all" group:"Errors" doc:"What a bad record does: none stops the task, all gives the record up, counted and logged or sent to the dead letters."`
+	Tolerance       string        `config:"errors.tolerance" default:"none" enum:"none,all" dependents:"errors.deadletterqueue.topic.name" group:"Errors" doc:"What a bad record does: none stops the task, all gives the record up, counted and logged or sent to the dead letters."`
 	RetryTimeout    time.Duration `config:"errors.retry.timeout" default:"-1" min:"-1" group:"Errors" doc:"How long a failing task is tried again, in milliseconds; -1 is for ever."`
 	RetryDelayMax   time.Duration `config:"errors.retry.delay.max.ms" default:"60000" min:"100" max:"3600000" group:"Errors" doc:"The longest pause between two tries of a failing task."`
 	LogErrors       bool          `config:"errors.log.enable" default:"true" group:"Errors" doc:"Log each record that is given up."`
