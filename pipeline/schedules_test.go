@@ -472,3 +472,23 @@ func TestWithoutFencesAnOwnerWaits(t *testing.T) {
 		require.Equal(t, eachOnce(0, 6), seen, "no fence and no double in the raw queue")
 	})
 }
+
+// TestFencesOfDeadOwnersAreRecorded: epoch 2 died between its fence and the catalog. A late message of epoch 1 lies behind that
+// fence, and a reader that starts between the two has to know of it.
+func TestFencesOfDeadOwnersAreRecorded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := oneQueue(t, &script{reads: []func() (connector.Batch, error){lines(0, 3)}})
+		b.leave(2, 0, OpenQueue{Queue: theQueue, Low: 0, Seq: 1})
+		b.log(1, 0, 1, 0)
+		b.log(2, 1, 0, 0)
+		b.log(1, 0, 2, 1) // late
+		require.NoError(t, b.start(t)())
+		require.Equal(t, eachOnce(0, 3), b.counted(t))
+		require.Equal(t, []Fence{{Queue: theQueue, Writer: 7, Epoch: 3, Term: 1, Offset: 3},
+			{Queue: theQueue, Writer: 7, Epoch: 2, Term: 1, Offset: 1}}, b.catalog.fences)
+		known, err := b.job.Ledger.FencesBefore(t.Context(), theQueue, 2)
+		require.NoError(t, err)
+		require.Equal(t, []Fence{{Queue: theQueue, Writer: 7, Epoch: 2, Term: 1, Offset: 1}}, known)
+	})
+}
