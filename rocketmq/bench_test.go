@@ -76,6 +76,7 @@ func BenchmarkPull(b *testing.B) {
 						if offset = p.Next; offset == p.Max {
 							offset = 0
 						}
+						p.Release()
 					}
 					return nil
 				})

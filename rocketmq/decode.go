@@ -76,12 +76,13 @@ func (c *cursor) i64() int64 {
 }
 
 // decodeMessages reads the body of a pull's answer, which the messages then alias.
-func decodeMessages(q Queue, body []byte) ([]Received, error) {
+func decodeMessages(q Queue, body []byte) (*[]Received, error) {
 	count, err := countMessages(body)
-	if err != nil || count == 0 {
+	if err != nil {
 		return nil, err
 	}
-	messages := make([]Received, count)
+	memory := receivedSlice(count)
+	messages := *memory
 	for i := range messages {
 		size := binary.BigEndian.Uint32(body)
 		messages[i].Queue = q
@@ -90,7 +91,7 @@ func decodeMessages(q Queue, body []byte) ([]Received, error) {
 		}
 		body = body[size:]
 	}
-	return messages, nil
+	return memory, nil
 }
 
 // countMessages is how many messages an answer holds, all of them within its bytes.

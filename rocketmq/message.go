@@ -5,6 +5,7 @@ import (
 	"iter"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -67,6 +68,32 @@ type Pull struct {
 	Next int64
 	// Min and Max bound the offsets that the queue holds, as Client.Bounds does. Lag is Max - Next.
 	Min, Max int64
+
+	memory *[]Received // of Messages; nil if there is none to give back
+}
+
+// Release lets later pulls have the memory of p.Messages. Whoever has copied them calls it, and then uses neither the slice nor
+// pointers into it; bodies and strings stay as they are. Calling it is not necessary.
+func (p *Pull) Release() {
+	if p.memory == nil {
+		return
+	}
+	clear(*p.memory)
+	released.Put(p.memory)
+	p.Messages, p.memory = nil, nil
+}
+
+// released is memory of messages: a reader may go through a million of them in a second.
+var released sync.Pool
+
+// receivedSlice is memory for count messages, all zero.
+func receivedSlice(count int) *[]Received {
+	if kept, ok := released.Get().(*[]Received); ok && cap(*kept) >= count {
+		*kept = (*kept)[:count]
+		return kept
+	}
+	fresh := make([]Received, count)
+	return &fresh
 }
 
 const (

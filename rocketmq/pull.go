@@ -187,10 +187,10 @@ func readPull(q Queue, offset int64, addr string, resp *response) (Pull, retry, 
 	case resp.Code == codePullRetryNow:
 		return p, retryNow, nil
 	}
-	p.Messages, err1 = decodeMessages(q, resp.body)
-	if err1 != nil {
+	if p.memory, err1 = decodeMessages(q, resp.body); err1 != nil {
 		return Pull{}, 0, newError(op, q, NotStored, fmt.Errorf("%s sent messages that cannot be read: %w", addr, err1))
 	}
+	p.Messages = *p.memory
 	for len(p.Messages) > 0 && p.Messages[0].Offset < offset {
 		p.Messages = p.Messages[1:]
 	}

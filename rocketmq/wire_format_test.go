@@ -93,8 +93,9 @@ func TestDecodeReadsEveryStoredForm(t *testing.T) {
 			t.Parallel()
 			tt.in.offset, tt.in.born, tt.in.written = 1<<40, 1_700_000_000_123, 1_700_000_000_456
 			tt.in.props = EncodeProperties(Property{"KEYS", "k"}, Property{"p", "v"}, Property{"TAGS", "tag"})
-			got, err := decodeMessages(Queue{"t", "b", 3}, append(tt.in.encode(), tt.in.encode()...))
+			memory, err := decodeMessages(Queue{"t", "b", 3}, append(tt.in.encode(), tt.in.encode()...))
 			require.NoError(t, err)
+			got := *memory
 			require.Len(t, got, 2)
 			m := got[1]
 			require.Equal(t, tt.body, string(m.Body))
@@ -132,16 +133,39 @@ func TestDecodeRefusesWhatIsCutShort(t *testing.T) {
 	require.ErrorContains(t, err, "magic")
 }
 
+// What a pull has released comes again empty: nothing of an older message may show through a later one.
+func TestReleasedMemoryIsEmpty(t *testing.T) {
+	t.Parallel()
+	unreadable := stored{magic: magicV1, flags: flagCompressed, body: []byte("oh"), props: EncodeProperties(Property{"KEYS", "k"}, Property{"TAGS", "tag"})}.encode()
+	for count := 100; count > 0; count-- { // other tests may take the memory in between
+		memory, err := decodeMessages(Queue{}, bytes.Repeat(unreadable, count))
+		require.NoError(t, err)
+		p := Pull{Messages: (*memory)[count/2:], memory: memory}
+		require.Error(t, p.Messages[0].Err)
+		p.Release()
+		require.Nil(t, p.Messages)
+		p.Release()
+		memory, err = decodeMessages(Queue{}, bytes.Repeat(stored{magic: magicV1, body: []byte("x")}.encode(), count))
+		require.NoError(t, err)
+		require.Len(t, *memory, count)
+		for _, m := range *memory {
+			require.Equal(t, Received{Body: []byte("x"), Born: time.UnixMilli(0), Stored: time.UnixMilli(0)}, m)
+		}
+		p = Pull{memory: memory}
+		p.Release()
+	}
+}
+
 func FuzzDecodeMessages(f *testing.F) {
 	f.Add(stored{magic: magicV1, topic: "topic", body: []byte("body"), props: EncodeProperties(Property{"p", "v"})}.encode())
 	f.Add(stored{magic: magicV2, flags: flagCompressed, topic: "topic", body: []byte("body")}.encode())
 	f.Fuzz(func(t *testing.T, body []byte) {
 		messages, err := decodeMessages(Queue{}, body)
-		if err != nil && messages != nil {
-			t.Fatal("messages and an error")
+		if (err == nil) != (messages != nil) {
+			t.Fatal("messages and an error, or neither")
 		}
-		if len(messages)*minStored > len(body) {
-			t.Fatalf("%d messages out of %d bytes", len(messages), len(body))
+		if err == nil && len(*messages)*minStored > len(body) {
+			t.Fatalf("%d messages out of %d bytes", len(*messages), len(body))
 		}
 	})
 }

@@ -45,6 +45,7 @@ func (b Broker) Pull(ctx context.Context, q pipeline.Queue, offset int64, limit 
 	for i := range p.Messages {
 		pulled.Messages[i] = received(&p.Messages[i])
 	}
+	p.Release()
 	return pulled, nil
 }
 

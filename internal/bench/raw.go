@@ -180,6 +180,7 @@ func (l *lab) rawPull(ctx context.Context, topic string) (measured, error) {
 					p, err = l.rocketmq.Pull(gctx, q, at, pullMax)
 					messages.Add(int64(len(p.Messages)))
 					at = p.Next
+					p.Release()
 				}
 				return err
 			})
