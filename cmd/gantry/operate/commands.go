@@ -55,6 +55,7 @@ func New(version string) Tree {
 // group is a command that only has subcommands.
 func group(name, short, long string) *cobra.Command {
 	return &cobra.Command{Use: name, Short: short, Long: strings.TrimSpace(short + ".\n\n" + long), Args: cobra.ArbitraryArgs,
+		SuggestionsMinimumDistance: 2,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return cmd.Help()

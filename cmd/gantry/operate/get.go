@@ -317,7 +317,10 @@ func tasksOf(ctx context.Context, s *session, name string) ([]listedTask, error)
 		rows = append(rows, listedTask{name, t})
 	}
 	for _, planned := range st.Tasks {
-		if !slices.ContainsFunc(tasks, func(t client.TaskProgress) bool { return t.Task == planned.ID }) {
+		i := slices.IndexFunc(tasks, func(t client.TaskProgress) bool { return t.Task == planned.ID })
+		if i >= 0 {
+			rows[i].State = planned.State // as everywhere: what is wanted shows at once
+		} else {
 			rows = append(rows, listedTask{name, client.TaskProgress{Task: planned.ID, State: planned.State, WorkerID: planned.WorkerID, LagRecords: -1, LagBytes: -1, LagSeconds: -1}})
 		}
 	}
