@@ -206,7 +206,7 @@ func (l *logging) traces(s *session, st client.Status) {
 		if i.WorkerID != "" {
 			where = " on " + i.WorkerID
 		}
-		s.out.printf("%s is %s%s:\n%s\n", who, s.out.paint(statePaint(i.State), string(i.State)), oneLine(where), indent(i.Trace, "    "))
+		s.out.printf("%s is %s%s:\n%s\n", who, s.out.paint(statePaint(i.State), string(i.State)), clean(where), indent(i.Trace, "    "))
 	}
 	if l.task < 0 {
 		trace(st.Name, st.Connector)

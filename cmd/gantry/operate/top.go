@@ -172,7 +172,7 @@ func fit(text string, w io.Writer) string {
 	var b strings.Builder
 	b.WriteString("\x1b[H")
 	for _, line := range lines {
-		b.WriteString(cut(line, width) + "\x1b[K\r\n")
+		b.WriteString(cut(line, width) + "\x1b[K\n")
 	}
 	b.WriteString("\x1b[J")
 	return b.String()

@@ -101,10 +101,21 @@ func (t *tool) restartCommand() *cobra.Command {
   gantry restart orders-in --task 2`,
 		ValidArgsFunction: t.asking(0, connectorNames),
 		RunE: t.run(func(ctx context.Context, s *session, args []string) error {
-			v := verb{past: "restarted", done: everyTask(client.Running), do: func(ctx context.Context, api *client.Client, n string) error { return api.Restart(ctx, n, r) }}
+			var old failures
+			v := verb{past: "restarted", done: old.over(everyTask(client.Running)), do: func(ctx context.Context, api *client.Client, n string) error {
+				if err := old.note(ctx, api, n); err != nil {
+					return err
+				}
+				return api.Restart(ctx, n, r)
+			}}
 			if task >= 0 {
 				v.past = fmt.Sprintf("task %d restarted", task)
-				v.do = func(ctx context.Context, api *client.Client, n string) error { return api.RestartTask(ctx, n, task) }
+				v.do = func(ctx context.Context, api *client.Client, n string) error {
+					if err := old.note(ctx, api, n); err != nil {
+						return err
+					}
+					return api.RestartTask(ctx, n, task)
+				}
 			}
 			return a.act(ctx, s, args, v)
 		})}
@@ -113,6 +124,40 @@ func (t *tool) restartCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&r.OnlyFailed, "only-failed", false, "only what has failed")
 	cmd.Flags().IntVar(&task, "task", -1, "only the task with this number")
 	return t.withOutput(cmd)
+}
+
+// failures are what had failed before a restart: until the server has taken that up it shows them as before.
+type failures struct{ seen map[string]failure }
+
+type failure struct {
+	reason string
+	at     time.Time // when it was noted
+}
+
+// staleFor is how long a failure may be the one that was there before.
+const staleFor = 5 * time.Second
+
+func (f *failures) note(ctx context.Context, api *client.Client, name string) error {
+	st, err := api.Status(ctx, name)
+	if reason, failed := st.Failure(); err == nil && failed {
+		if f.seen == nil {
+			f.seen = map[string]failure{}
+		}
+		f.seen[name] = failure{reason, time.Now()}
+	}
+	return err
+}
+
+// over is a condition that takes no failure for a new one which is like the old, until some time has passed.
+func (f *failures) over(is condition) condition {
+	return func(ctx context.Context, api *client.Client, name string) (string, error) {
+		missing, err := is(ctx, api, name)
+		old, had := f.seen[name]
+		if err != nil && had && time.Since(old.at) < staleFor && strings.Contains(err.Error(), old.reason) {
+			return "it has not been started again yet", nil
+		}
+		return missing, err
+	}
 }
 
 // waiting are the flags of commands that return before their effect.
