@@ -31,7 +31,12 @@ type realBroker struct {
 
 func newRealBroker(t testing.TB) *realBroker {
 	t.Helper()
-	c, err := rocketmq.Open(rocketmq.Config{NameServers: []string{devstacktest.Shared(t).NameServer}})
+	return openRealBroker(t, devstacktest.Shared(t).NameServer)
+}
+
+func openRealBroker(t testing.TB, nameServer string) *realBroker {
+	t.Helper()
+	c, err := rocketmq.Open(rocketmq.Config{NameServers: []string{nameServer}})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
 	return &realBroker{Client: c, pool: sync.Pool{New: func() any { return new([]rocketmq.Message) }}}
@@ -90,7 +95,7 @@ func (b *realBroker) Pull(ctx context.Context, q Queue, offset int64, limit int)
 }
 
 func (b *realBroker) Bounds(ctx context.Context, q Queue) (int64, int64, error) {
-	minimum, maximum, err := b.Client.Bounds(ctx, rocketmq.Queue(q))
+	minimum, maximum, err := b.Client.ExactBounds(ctx, rocketmq.Queue(q))
 	return minimum, maximum, wrapped(err)
 }
 
