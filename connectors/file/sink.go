@@ -23,6 +23,7 @@ var Sink = connector.NewSink(connector.SinkSpec[SinkConfig]{
 		"position (<file>.gantry), so that after any crash the files hold exactly the records up to it.",
 	Check:     (*SinkConfig).check,
 	Guarantee: func(*SinkConfig) connector.Guarantee { return connector.ExactlyOnce },
+	Probe:     probeSink,
 	Open:      openSink,
 })
 

@@ -23,7 +23,7 @@ var sourceSpec = connector.SourceSpec[SourceConfig]{
 		"and is known by its inode and content, not by its path; the position is a byte offset in the uncompressed stream.",
 	Check:     (*SourceConfig).check,
 	Guarantee: func(*SourceConfig) connector.Guarantee { return connector.ExactlyOnce },
-	Plan:      plan, CheckOffset: checkOffset, Open: openSource,
+	Plan:      plan, CheckOffset: checkOffset, Probe: probeSource, Open: openSource,
 }
 
 // SourceConfig is the config of a FileSource.

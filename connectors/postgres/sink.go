@@ -22,6 +22,7 @@ var Sink = connector.NewSink(connector.SinkSpec[Config]{
 		"of the topic arrives exactly once.",
 	Check:     check,
 	Guarantee: func(*Config) connector.Guarantee { return connector.ExactlyOnce },
+	Probe:     look,
 	Open:      open,
 })
 
