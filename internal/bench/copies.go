@@ -48,7 +48,7 @@ func fileToTopic(ctx context.Context, l *lab) (*copyResult, error) {
 				return err
 			}
 			cpu = treeCPU() - before
-			return l.api.delete(ctx, topic)
+			return l.api.remove(ctx, topic)
 		})
 		if err != nil {
 			return nil, err
@@ -87,7 +87,7 @@ func topicToPostgres(ctx context.Context, l *lab) (*copyResult, error) {
 		}
 		s, err := l.awaitTopic(ctx, topic, rows, topic)
 		l.sayf("file to topic, for comparison: %d flights as CSV with inferred types: %s", rows, perSecond(s.rate()))
-		return errors.Join(err, l.api.delete(ctx, topic))
+		return errors.Join(err, l.api.remove(ctx, topic))
 	})
 	if err != nil {
 		return nil, err
@@ -106,7 +106,7 @@ func topicToPostgres(ctx context.Context, l *lab) (*copyResult, error) {
 				return err
 			}
 			cpu = treeCPU() - before
-			return l.api.delete(ctx, table)
+			return l.api.remove(ctx, table)
 		})
 		if err != nil {
 			return nil, err
@@ -189,7 +189,7 @@ func fileToFile(ctx context.Context, l *lab) (*copyResult, error) {
 			before := treeCPU()
 			took, err = l.chain(ctx, topic, path, out)
 			cpu = treeCPU() - before
-			return errors.Join(err, sameFiles(path, out), l.api.delete(ctx, topic+"-in"), l.api.delete(ctx, topic+"-out"))
+			return errors.Join(err, sameFiles(path, out), l.api.remove(ctx, topic+"-in"), l.api.remove(ctx, topic+"-out"))
 		})
 		if err != nil {
 			return nil, err

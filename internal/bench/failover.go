@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/gantry-connect/gantry/client"
 )
 
 const (
@@ -92,11 +94,11 @@ func (l *lab) awaitOwner(ctx context.Context, p *process) error {
 	var since time.Time
 	return poll(ctx, startBound, "both tasks run on "+p.name, func() (bool, error) {
 		for _, name := range []string{tickName, tickSink} {
-			s, err := l.api.status(ctx, name)
+			s, err := l.api.Status(ctx, name)
 			if err != nil {
 				return false, err
 			}
-			if len(s.Tasks) != 1 || s.Tasks[0].State != "RUNNING" || s.Tasks[0].WorkerID != p.name {
+			if len(s.Tasks) != 1 || s.Tasks[0].State != client.Running || s.Tasks[0].WorkerID != p.name {
 				since = time.Time{}
 				return false, nil
 			}
@@ -157,7 +159,7 @@ func (l *lab) checkTicks(ctx context.Context, owner *process) error {
 	if err := l.awaitOwner(ctx, owner); err != nil {
 		return err
 	}
-	if err := l.api.delete(ctx, tickName); err != nil {
+	if err := l.api.remove(ctx, tickName); err != nil {
 		return err
 	}
 	var rows, different, numbers, before int64
@@ -171,7 +173,7 @@ func (l *lab) checkTicks(ctx context.Context, owner *process) error {
 	}
 	l.sayf("failover: %d numbers were counted through %d failures; %d missing and %d doubled at the sink",
 		numbers, len(failures)*l.Failures, numbers-different, rows-different)
-	return l.api.delete(ctx, tickSink)
+	return l.api.remove(ctx, tickSink)
 }
 
 func printFailovers(w io.Writer, results []failoverResult) {

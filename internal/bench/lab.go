@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,7 +26,7 @@ const (
 
 	targetDatabase = "gantry_bench"
 	// passwordVariable holds the target's password in the workers' environment, where the sinks' configs refer to it.
-	passwordVariable = "GANTRY_BENCH_PASSWORD"
+	passwordVariable = "BENCH_TARGET_PASSWORD"
 )
 
 // lab is everything that measurements work with.
@@ -37,7 +36,7 @@ type lab struct {
 	rocketmq  *rocketmq.Client
 	target    *pgx.Conn
 	listen    string
-	api       *client
+	api       restAPI
 	processes []*process
 	workers   int    // started so far
 	moving    func() // to be called once the first records have arrived
@@ -93,12 +92,14 @@ func (l *lab) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.api = newClient(l.listen)
+	if l.api, err = newRestAPI(l.listen); err != nil {
+		return err
+	}
 	return poll(ctx, startBound, "the API answers", func() (bool, error) {
 		if api.ended() {
 			return false, fmt.Errorf("gantry api: %s", api.lastWords())
 		}
-		return l.api.call(ctx, http.MethodGet, "/health", nil, nil) == nil, nil
+		return l.api.Healthy(ctx) == nil, nil
 	})
 }
 
