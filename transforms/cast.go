@@ -116,7 +116,7 @@ func castString(from connector.Type) convert {
 		return nil
 	}
 	return func(m *memory, v connector.Value) (connector.Value, error) {
-		return connector.TextOf(m.done(write(m.begin(), v))), nil
+		return connector.TextOf(m.done(write(m.begin(scalarBytes), v))), nil
 	}
 }
 

@@ -227,7 +227,8 @@ func aliasDefinitions[T any](config map[string]string, prefix, group string, cla
 	defs := []connector.Definition{{Name: typeOption, Type: "CLASS", Required: true, Importance: "HIGH", Enum: names(classes), Doc: "The class."}}
 	key := typeKey(config, prefix)
 	defs[0].Name = strings.TrimPrefix(key, prefix)
-	defs = append(defs, common...)
+	defs = append(append(defs, common...), connector.Definition{Name: "plugin.version", Type: "STRING", Importance: "MEDIUM",
+		Doc: "Accepted for compatibility: there is one version of each class."})
 	if c, _, err := find(classes, strings.TrimSpace(config[key])); err == nil {
 		defs = append(defs, c.keys...)
 	}

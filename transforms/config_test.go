@@ -119,13 +119,13 @@ func TestDefinitionsAreThoseOfTheAliasesInTheConfig(t *testing.T) {
 	defs := transforms.Definitions(map[string]string{"transforms": "a,b,c,a", "transforms.a.type": "ExtractField$Key", "transforms.b.class": "Filter", "transforms.c.type": "Nope",
 		"predicates": "p", "predicates.p.type": "HasHeaderKey", "transforms.d.type": "Filter"})
 	require.Equal(t, []string{"Transforms/transforms LIST",
-		"Transforms: a/transforms.a.type CLASS", "Transforms: a/transforms.a.predicate STRING", "Transforms: a/transforms.a.negate BOOLEAN",
+		"Transforms: a/transforms.a.type CLASS", "Transforms: a/transforms.a.predicate STRING", "Transforms: a/transforms.a.negate BOOLEAN", "Transforms: a/transforms.a.plugin.version STRING",
 		"Transforms: a/transforms.a.field STRING", "Transforms: a/transforms.a.replace.null.with.default BOOLEAN", "Transforms: a/transforms.a.field.syntax.version STRING",
-		"Transforms: b/transforms.b.class CLASS", "Transforms: b/transforms.b.predicate STRING", "Transforms: b/transforms.b.negate BOOLEAN",
-		"Transforms: c/transforms.c.type CLASS", "Transforms: c/transforms.c.predicate STRING", "Transforms: c/transforms.c.negate BOOLEAN",
-		"Predicates/predicates LIST", "Predicates: p/predicates.p.type CLASS", "Predicates: p/predicates.p.name STRING"}, describe(defs))
+		"Transforms: b/transforms.b.class CLASS", "Transforms: b/transforms.b.predicate STRING", "Transforms: b/transforms.b.negate BOOLEAN", "Transforms: b/transforms.b.plugin.version STRING",
+		"Transforms: c/transforms.c.type CLASS", "Transforms: c/transforms.c.predicate STRING", "Transforms: c/transforms.c.negate BOOLEAN", "Transforms: c/transforms.c.plugin.version STRING",
+		"Predicates/predicates LIST", "Predicates: p/predicates.p.type CLASS", "Predicates: p/predicates.p.plugin.version STRING", "Predicates: p/predicates.p.name STRING"}, describe(defs))
 	require.Contains(t, defs[1].Enum, "ExtractField$Key")
-	for i, d := range defs[1:7] {
+	for i, d := range defs[1:8] {
 		require.Equal(t, i+1, d.Order)
 	}
 	require.Equal(t, "field", transforms.Plugins()[2].Config[0].Name, "definitions are copies")
@@ -139,7 +139,7 @@ func TestPluginsAreAllClassesUnderKafkaConnectsNames(t *testing.T) {
 		classes = append(classes, p.Type+" "+p.Class)
 		key := map[string]string{transforms.TypeTransformation: "transforms", transforms.TypePredicate: "predicates"}[p.Type]
 		defs := transforms.Definitions(map[string]string{key: "x", key + ".x.type": p.Class})
-		require.GreaterOrEqual(t, len(defs), 3+len(p.Config), "%s is found by its class", p.Class)
+		require.GreaterOrEqual(t, len(defs), 4+len(p.Config), "%s is found by its class", p.Class)
 	}
 	const path = "org.apache.kafka.connect.transforms."
 	require.Equal(t, []string{

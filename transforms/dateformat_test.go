@@ -83,3 +83,23 @@ func TestBadDateFormatsAreRefused(t *testing.T) {
 		require.Error(t, err, pattern)
 	}
 }
+
+// FuzzDates reads texts by some patterns, and reads again what it then writes.
+func FuzzDates(f *testing.F) {
+	patterns := []string{"yyyy-MM-dd'T'HH:mm:ss.SSSSSSSSSX", "EEE, d MMM yyyy hh:mm a z", "yyyyMMddHHmmss", "DDDyyyy k", "MMMM G K a"}
+	for i, text := range []string{"2024-02-29T13:04:05.067000000Z", "Thu, 29 Feb 2024 01:04 PM +02:00", "20240229130405", "0602024 24", "may AD 0 PM"} {
+		f.Add(uint8(i), text)
+	}
+	f.Fuzz(func(t *testing.T, which uint8, text string) {
+		d, err := parseDateFormat(patterns[int(which)%len(patterns)])
+		require.NoError(t, err)
+		moment, err := d.parse(text)
+		if err != nil || moment.UTC().Year() < 1 || moment.UTC().Year() > 9999 {
+			return
+		}
+		written := string(d.append(nil, moment))
+		again, err := d.parse(written)
+		require.NoError(t, err, "%q was read as %v", text, moment)
+		require.Equal(t, written, string(d.append(nil, again)), "%q was read as %v", text, moment)
+	})
+}

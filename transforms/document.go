@@ -1,7 +1,9 @@
 package transforms
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/gantry-connect/gantry/connector"
 )
@@ -29,9 +31,9 @@ func (e *editor) document(p *edit, v connector.Value) (connector.Value, error) {
 		if err != nil || d.Value.IsNull() {
 			return v, err
 		}
-		return v, fmt.Errorf("only structs and JSON objects have fields, and this is another JSON document")
+		return v, errNoObject
 	}
-	b, err := e.object(e.memory.begin(), text, p.doc, p.only)
+	b, err := e.object(e.memory.begin(len(text)+64*len(e.inserts)), text, p.doc, p.only)
 	if err != nil {
 		return v, err
 	}
@@ -41,7 +43,10 @@ func (e *editor) document(p *edit, v connector.Value) (connector.Value, error) {
 // object appends the object that text is, as edited.
 func (e *editor) object(dst []byte, text string, targets []docTarget, only bool) ([]byte, error) {
 	base := len(e.found)
-	defer func() { e.found = e.found[:base] }()
+	defer func() {
+		clear(e.found[base:]) // they hold on to the text
+		e.found = e.found[:base]
+	}()
 	if err := eachMember(text, func(m member) bool { e.found = append(e.found, m); return true }); err != nil {
 		return dst, err
 	}
@@ -153,9 +158,13 @@ func (e *editor) member(dst []byte, empty int, m member, targets []docTarget, on
 		return e.scalar(dst, m.text, change)
 	case len(below) > 0 && isObject(m.text):
 		return e.object(dst, m.text, below, !all)
+	case slices.ContainsFunc(below, func(t docTarget) bool { return t.insert > 0 }) && m.text[0] != 'n':
+		return dst, errNoObject
 	}
 	return append(dst, m.text...), nil
 }
+
+var errNoObject = errors.New("only structs and JSON objects have fields, and this is another JSON document")
 
 // scalar appends a member's value as converted.
 func (e *editor) scalar(dst []byte, text string, change *leafPlans) ([]byte, error) {

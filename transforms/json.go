@@ -184,6 +184,9 @@ func typed(text string) (connector.Datum, error) {
 	}
 	switch text[0] {
 	case '"':
+		if end, err := stringEnd(text, 0); err != nil || end != len(text) {
+			return connector.Datum{}, errJSON
+		}
 		s, err := unquote(text)
 		return connector.Datum{Schema: jsonString, Value: connector.TextValue(s)}, err
 	case '{', '[':

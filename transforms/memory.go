@@ -10,8 +10,9 @@ type memory struct {
 }
 
 const (
-	valuesAtOnce = 256  // 6 KiB
-	bytesAtOnce  = 4096 // also the size up to which texts are cut from it
+	valuesAtOnce = 256 // 6 KiB
+	bytesAtOnce  = 4096
+	scalarBytes  = 40 // of most numbers and moments as text
 )
 
 // list is n null values.
@@ -24,10 +25,10 @@ func (m *memory) list(n int) []connector.Value {
 	return list
 }
 
-// begin is an empty buffer to append to; done takes what became of it.
-func (m *memory) begin() []byte {
-	if cap(m.bytes) < 64 {
-		m.bytes = make([]byte, 0, bytesAtOnce)
+// begin is an empty buffer to append about size bytes to; done takes what became of it.
+func (m *memory) begin(size int) []byte {
+	if cap(m.bytes) < size {
+		m.bytes = make([]byte, 0, max(size, bytesAtOnce))
 	}
 	return m.bytes[:0]
 }

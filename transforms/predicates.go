@@ -2,6 +2,7 @@ package transforms
 
 import (
 	"regexp"
+	"strings"
 
 	"github.com/gantry-connect/gantry/connector"
 )
@@ -43,7 +44,10 @@ func (recordIsTombstone) holds(rec *connector.Record) bool {
 	case connector.Delete, connector.Truncate:
 		return false
 	}
-	return rec.After.Value.IsNull() // as it is where there is no value
+	if rec.After.Value.IsNull() { // as it is where there is no value
+		return true
+	}
+	return rec.After.Schema.Type == connector.JSON && strings.TrimSpace(rec.After.Value.Text()) == "null"
 }
 
 // topicNameMatchesConfig is the keys of TopicNameMatches.

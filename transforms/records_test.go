@@ -199,6 +199,7 @@ func TestPredicatesChooseTheRecordsThatATransformSees(t *testing.T) {
 		{"no header", "HasHeaderKey", connector.Record{Headers: []connector.Header{{Name: "X"}}}, false},
 		{"tombstone", "RecordIsTombstone", connector.Record{Op: connector.Tombstone}, true},
 		{"null value", "RecordIsTombstone", connector.Record{Op: connector.Insert, After: datum(null(connector.JSON))}, true},
+		{"document null", "RecordIsTombstone", connector.Record{After: datum(doc(" null"))}, true},
 		{"delete without image", "RecordIsTombstone", connector.Record{Op: connector.Delete}, false},
 		{"truncate", "RecordIsTombstone", connector.Record{Op: connector.Truncate}, false},
 		{"value", "RecordIsTombstone", connector.Record{After: datum(1)}, false},

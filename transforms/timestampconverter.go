@@ -124,7 +124,7 @@ func (t *timestampConverter) reader(s *connector.Schema) (func(v connector.Value
 func mod(n, by int64) int64 { return ((n % by) + by) % by }
 
 func (t *timestampConverter) text(m *memory, at time.Time) (connector.Value, error) {
-	return connector.TextOf(m.done(t.format.append(m.begin(), at))), nil
+	return connector.TextOf(m.done(t.format.append(m.begin(scalarBytes), at))), nil
 }
 
 func (t *timestampConverter) number(_ *memory, at time.Time) (connector.Value, error) {
