@@ -108,6 +108,17 @@ func TestEditedPositionWinsOnceForAllTasks(t *testing.T) {
 	require.Equal(t, connector.Position{queue0: "6", queue1: "1"}, g.open(again).Position())
 }
 
+func TestAResetTakesEveryPositionAway(t *testing.T) {
+	t.Parallel()
+	g := newTarget(t)
+	first := g.open(task(1))
+	require.NoError(t, first.Write(t.Context(), connector.Batch{Next: connector.Position{queue0: "10"}}))
+	require.NoError(t, first.Close())
+	reset := g.open(connector.Task{Connector: "c", UID: 7, Epoch: 2, Generation: 1})
+	require.Empty(t, reset.Position())
+	require.NoError(t, reset.Write(t.Context(), connector.Batch{Next: connector.Position{queue0: "1"}}))
+}
+
 func TestNewTargetStartsAtTheCatalogsPosition(t *testing.T) {
 	t.Parallel()
 	g := newTarget(t)

@@ -186,7 +186,7 @@ func (p *positions) raiseGeneration(ctx context.Context, tx pgx.Tx) error {
 		p.task.UID, p.task.Number, p.task.Generation); err != nil {
 		return err
 	}
-	p.partitions, p.offsets = p.partitions[:0], p.offsets[:0]
+	p.partitions, p.offsets = []string{}, []string{} // not nil, which SQL takes for null: an edit may leave nothing
 	for partition, offset := range p.task.Position {
 		p.partitions = append(p.partitions, string(partition))
 		p.offsets = append(p.offsets, string(offset))
