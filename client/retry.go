@@ -17,6 +17,9 @@ const (
 	longestObedient = 30 * time.Second
 )
 
+// codeKeyBusy is the problem that an earlier attempt of the same call is still being carried out.
+const codeKeyBusy = "idempotency-key-busy"
+
 // again reports whether a call that ended with err is worth another attempt and may have one, and after which pause.
 func (c *Client) again(what call, attempt int, err error) (time.Duration, bool) {
 	if err == nil || attempt >= c.options.Attempts {
@@ -37,7 +40,7 @@ func (c *Client) again(what call, attempt int, err error) (time.Duration, bool) 
 		return 0, false
 	case errors.Is(err, ErrUnreachable):
 		return pause, true
-	case errors.As(err, &refused) && mayPass(refused.Status):
+	case errors.As(err, &refused) && (mayPass(refused.Status) || refused.Code == codeKeyBusy):
 		return max(pause, min(refused.retryAfter, longestObedient)), true
 	}
 	return 0, false

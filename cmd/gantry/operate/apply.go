@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gantry-connect/gantry/client"
+	"github.com/gantry-connect/gantry/secrets"
 	"github.com/gantry-connect/gantry/selector"
 )
 
@@ -183,12 +184,18 @@ func (m manifest) apply(ctx context.Context, api *client.Client, dry bool) (stri
 	return what, err
 }
 
-// mask is what the server shows instead of a secret.
-const mask = "********"
+// sameButSecrets compares with a config in which the server has masked the secrets.
+func (m manifest) sameButSecrets(server map[string]string) bool { return maps.Equal(m.shown(server), server) }
 
-// sameButSecrets compares with a config in which secrets are masked.
-func (m manifest) sameButSecrets(shown map[string]string) bool {
-	return maps.EqualFunc(m.Config, shown, func(a, b string) bool { return a == b || b == mask })
+// shown is the config as it may be shown: secrets are masked as the server masks its own, so that both can be compared.
+func (m manifest) shown(server map[string]string) map[string]string {
+	config := maps.Clone(m.Config)
+	for key, value := range config {
+		if value != server[key] {
+			config[key] = secrets.Shown(value, secrets.NamesSecret(key) || server[key] == secrets.Mask)
+		}
+	}
+	return config
 }
 
 // kept is a connector as the server has it.

@@ -105,13 +105,7 @@ func diffManifest(now kept, m manifest) patchText {
 	} else {
 		p.head(fmt.Sprintf("%s, revision %d", m.Name, now.revision), m.source)
 	}
-	config := maps.Clone(m.Config)
-	for key := range config {
-		if now.Config[key] == mask {
-			config[key] = mask
-		}
-	}
-	p.section("config", now.Config, config)
+	p.section("config", now.Config, m.shown(now.Config))
 	if m.labelled || now.revision == 0 {
 		p.section("labels", now.Labels, m.Labels)
 	}

@@ -41,27 +41,25 @@ var resources = []resource{
 }
 
 func findResource(word string) (resource, error) {
-	all := make([]string, len(resources))
-	for i, r := range resources {
+	for _, r := range resources {
 		if word == r.name || word == r.alias {
 			return r, nil
 		}
-		all[i] = r.name
 	}
-	return resource{}, usagef("unknown resource %q: must be one of %s", word, strings.Join(all, ", "))
+	return resource{}, usagef("unknown resource %q: must be one of %s", word, strings.Join(resourceNames(), ", "))
+}
+
+func resourceNames() []string {
+	names := make([]string, len(resources))
+	for i, r := range resources {
+		names[i] = r.name
+	}
+	return names
 }
 
 func (t *tool) getCommand() *cobra.Command {
 	var g getting
-	var b strings.Builder
-	b.WriteString("List things:\n")
-	words := make([]string, len(resources))
-	for i, r := range resources {
-		words[i] = r.name + "\t" + r.short
-		b.WriteString("\n  " + r.name + strings.Repeat(" ", 12-len(r.name)) + r.short)
-	}
-	b.WriteString("\n\nNames that come from -o name may be given as they are: connector/orders-in.")
-	cmd := &cobra.Command{Use: "get RESOURCE [NAME…]", Short: "List connectors, tasks, workers and more", Long: b.String(),
+	cmd := &cobra.Command{Use: "get RESOURCE [NAME…]", Short: "List connectors, tasks, workers and more", Long: explainResources(),
 		Example: `  gantry get connectors
   gantry get connectors -l team=orders -o wide --watch
   gantry get connectors orders-in -o yaml > orders-in.yaml
@@ -69,13 +67,7 @@ func (t *tool) getCommand() *cobra.Command {
   gantry get events orders-in --limit 50`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usagef("say what to list: %s", strings.Join(slices.Collect(func(yield func(string) bool) {
-					for _, r := range resources {
-						if !yield(r.name) {
-							return
-						}
-					}
-				}), ", "))
+				return usagef("say what to list: %s", strings.Join(resourceNames(), ", "))
 			}
 			return nil
 		},
@@ -88,26 +80,9 @@ func (t *tool) getCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for i, name := range names {
-				names[i] = strings.TrimPrefix(name, r.alias+"/")
-			}
-			return r.get(ctx, s, &g, names)
-		})}
-	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
-		if len(args) == 0 {
-			return words, cobra.ShellCompDirectiveNoFileComp
-		}
-		ask := connectorNames
-		switch r, _ := findResource(args[0]); r.name {
-		case "workers":
-			ask = workerIDs
-		case "plugins":
-			ask = pluginClasses
-		case "loggers":
-			ask = loggerNames
-		}
-		return t.asking(0, ask)(cmd, args, typed)
-	}
+			return r.get(ctx, s, &g, trimKind(names, r.alias+"/"))
+		}),
+		ValidArgsFunction: t.completeResources}
 	f := cmd.Flags()
 	f.StringVarP(&g.selector, "selector", "l", "", "connectors, tasks and topics of connectors with these labels: a=b, a!=b, a in (b,c), a, !a, separated by commas")
 	f.BoolVarP(&g.watch, "watch", "w", false, "go on and print what changes, until interrupted")
@@ -115,6 +90,37 @@ func (t *tool) getCommand() *cobra.Command {
 	f.IntVar(&g.limit, "limit", 20, "how many events or revisions; 0 is all")
 	f.BoolVar(&g.all, "all-plugins", false, "not only connectors but also converters, transforms and predicates")
 	return t.withOutput(cmd)
+}
+
+func explainResources() string {
+	var b strings.Builder
+	b.WriteString("List things:\n")
+	for _, r := range resources {
+		b.WriteString("\n  " + r.name + strings.Repeat(" ", 12-len(r.name)) + r.short)
+	}
+	b.WriteString("\n\nNames that come from -o name may be given as they are: connector/orders-in.")
+	return b.String()
+}
+
+// completeResources proposes what to list, and then names of it.
+func (t *tool) completeResources(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	if len(args) == 0 {
+		words := make([]string, len(resources))
+		for i, r := range resources {
+			words[i] = r.name + "\t" + r.short
+		}
+		return words, cobra.ShellCompDirectiveNoFileComp
+	}
+	ask := connectorNames
+	switch r, _ := findResource(args[0]); r.name {
+	case "workers":
+		ask = workerIDs
+	case "plugins":
+		ask = pluginClasses
+	case "loggers":
+		ask = loggerNames
+	}
+	return t.asking(0, ask)(cmd, args[1:], typed)
 }
 
 // show lists what fetch finds: once, or again and again with --watch. With one name given, programs get the thing itself.

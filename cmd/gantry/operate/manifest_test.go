@@ -108,16 +108,16 @@ func TestFoldersAreReadInOrderAndNamesOnce(t *testing.T) {
 
 func TestADiffShowsWhatDiffersAmongWhatDoesNot(t *testing.T) {
 	t.Parallel()
-	now := kept{manifest{Name: "a", Config: map[string]string{"batch": "100", "file": "/in", "old": "x", "password": mask}, Labels: map[string]string{"team": "ops"}}, 3}
-	next := manifest{Name: "a", source: "a.yaml (a)", Config: map[string]string{"batch": "200", "file": "/in", "new": "y: z", "password": "s3cret"}}
+	now := kept{manifest{Name: "a", Config: map[string]string{"batch": "100", "file": "/in", "old": "x", "password": "********", "url": "db://u:********@one/x"}, Labels: map[string]string{"team": "ops"}}, 3}
+	next := manifest{Name: "a", source: "a.yaml (a)", Config: map[string]string{"batch": "200", "file": "/in", "new": "y: z", "password": "s3cret", "url": "db://u:s3cret@two/x", "other.token": "s3cret"}}
 	p := diffManifest(now, next)
 	var b strings.Builder
 	require.True(t, p.write(&output{w: &b}))
 	require.Equal(t, strings.Join([]string{"--- a, revision 3", "+++ a.yaml (a)", " config:", `-  batch: "100"`, `+  batch: "200"`, "   file: /in",
-		"+  new: 'y: z'", "-  old: x", "   password: '********'", ""}, "\n"), b.String())
+		"+  new: 'y: z'", "-  old: x", "+  other.token: '********'", "   password: '********'", "-  url: db://u:********@one/x", "+  url: db://u:********@two/x", ""}, "\n"), b.String())
 	require.NotContains(t, b.String(), "s3cret")
 
-	next.Config = map[string]string{"batch": "100", "file": "/in", "old": "x", "password": "s3cret"}
+	next.Config = map[string]string{"batch": "100", "file": "/in", "old": "x", "password": "s3cret", "url": "db://u:s3cret@one/x"}
 	p = diffManifest(now, next)
 	require.False(t, p.write(&output{w: &b}), "labels are left alone where a file has none, a hidden secret is not compared")
 	next.labelled = true

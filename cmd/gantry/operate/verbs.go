@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -17,16 +18,17 @@ type verb struct {
 	name, past, short, long string
 	do                      func(ctx context.Context, api *client.Client, name string) error
 	done                    condition
+	bulk                    bool // the server knows it as a verb for many
 }
 
 var (
 	pause = verb{name: "pause", past: "paused", short: "Stop the copying of connectors, keep their tasks",
-		do: func(ctx context.Context, api *client.Client, n string) error { return api.Pause(ctx, n) }, done: everyTask(client.Paused)}
+		do: func(ctx context.Context, api *client.Client, n string) error { return api.Pause(ctx, n) }, done: everyTask(client.Paused), bulk: true}
 	resume = verb{name: "resume", past: "resumed", short: "Let connectors go on after pause or stop",
-		do: func(ctx context.Context, api *client.Client, n string) error { return api.Resume(ctx, n) }, done: everyTask(client.Running)}
+		do: func(ctx context.Context, api *client.Client, n string) error { return api.Resume(ctx, n) }, done: everyTask(client.Running), bulk: true}
 	stop = verb{name: "stop", past: "stopped", short: "End the tasks of connectors, keep their positions",
 		long: "Offsets can be changed only while a connector is stopped.",
-		do:   func(ctx context.Context, api *client.Client, n string) error { return api.Stop(ctx, n) }, done: everyTask(client.Stopped)}
+		do:   func(ctx context.Context, api *client.Client, n string) error { return api.Stop(ctx, n) }, done: everyTask(client.Stopped), bulk: true}
 )
 
 // acting are the flags of commands that do something to connectors and may wait until it is done.
@@ -55,20 +57,51 @@ func (t *tool) verbCommand(v verb) *cobra.Command {
 }
 
 func (a *acting) act(ctx context.Context, s *session, args []string, v verb) error {
-	names, err := a.pick(ctx, s, args)
-	if err != nil {
-		return err
-	}
-	if len(names) == 0 && !s.out.structured() {
-		s.said("no connector matches")
-		return nil
-	}
 	d := dryRun("none")
 	if a.dryRun {
 		d = "server"
 	}
 	out := newOutcomes(s, d)
-	var acted []string
+	acted, err := a.actOnAll(ctx, s, args, v, out)
+	if err != nil {
+		return err
+	}
+	if len(out.items) == 0 && !s.out.structured() {
+		s.said("no connector matches")
+		return nil
+	}
+	err = out.end()
+	if a.wait && !a.dryRun && len(acted) > 0 {
+		err = errors.Join(err, a.until(ctx, s, acted, v.done))
+	}
+	return err
+}
+
+// actOnAll does it and returns the connectors that it was done to. Those that are picked by labels are picked by the server.
+func (a *acting) actOnAll(ctx context.Context, s *session, args []string, v verb, out *outcomes) (acted []string, err error) {
+	if len(args) == 0 && v.bulk && (a.selector != "") != a.all {
+		r, err := s.api.Bulk(ctx, client.Bulk{Verb: v.name, Selector: a.selector, All: a.all, DryRun: a.dryRun})
+		if err != nil {
+			return nil, err
+		}
+		for _, item := range r.Items {
+			if item.Outcome == "failed" {
+				out.add(item.Name, v.past, fmt.Errorf("connector %s: %w", item.Name, &client.Error{Status: statusOf(item.Code), Code: item.Code, Message: item.Detail}))
+				continue
+			}
+			acted = append(acted, item.Name)
+			what := v.past
+			if item.Outcome == unchanged {
+				what = unchanged
+			}
+			out.add(item.Name, what, nil)
+		}
+		return acted, nil
+	}
+	names, err := a.pick(ctx, s, args)
+	if err != nil {
+		return nil, err
+	}
 	for _, name := range names {
 		if a.dryRun {
 			_, err = s.api.Overview(ctx, name)
@@ -83,11 +116,24 @@ func (a *acting) act(ctx context.Context, s *session, args []string, v verb) err
 			break
 		}
 	}
-	err = out.end()
-	if a.wait && !a.dryRun && len(acted) > 0 {
-		err = errors.Join(err, a.until(ctx, s, acted, v.done))
+	return acted, nil
+}
+
+// statusOf is the HTTP status of a problem within an answer that as a whole is a success, for the exit code.
+func statusOf(code string) int {
+	switch code {
+	case "not-found":
+		return http.StatusNotFound
+	case "forbidden":
+		return http.StatusForbidden
+	case "unavailable", "no-worker":
+		return http.StatusServiceUnavailable
+	case "invalid-request", "invalid-config":
+		return http.StatusBadRequest
+	case "internal":
+		return http.StatusInternalServerError
 	}
-	return err
+	return http.StatusConflict
 }
 
 func (t *tool) restartCommand() *cobra.Command {
