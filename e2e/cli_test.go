@@ -306,3 +306,48 @@ func TestExitCodesWithoutAnAnswer(t *testing.T) {
 	require.Contains(t, o.gets(7, "apply", "-f", filepath.Join(t.TempDir(), "none.yaml"), "--server", away), "no such file")
 	require.Contains(t, o.ok("get", "--help"), "gantry get connectors -l team=orders")
 }
+
+// Tokens open the API as far as their role goes, secrets in files are sealed and shown to nobody.
+func TestTokensAndSecretsOnTheCommandLine(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	e.migrate()
+	direct := &operator{t: t, home: t.TempDir(), env: e.settings()}
+	keyset := strings.TrimSpace(direct.ok("key", "create"))
+	editor := direct.runs("token", "create", "ed", "--role", "editor", "--scope", "shop-*")
+	viewer := direct.runs("token", "create", "vi")
+	require.Zero(t, editor.code+viewer.code, editor.err+viewer.err)
+	listen := freeAddress(t)
+	api := startProcess(t, e.dir, "api", e.settings("GANTRY_API_LISTEN="+listen, "GANTRY_API_AUTH=tokens", "GANTRY_SECRETS_KEYSET="+keyset), "api")
+	e.awaitAPI(listen, api)
+
+	o := &operator{t: t, home: filepath.Join(t.TempDir(), "home")}
+	o.ok("context", "set", "nobody", "--server", listen)
+	require.Contains(t, o.gets(6, "get", "connectors"), "remedy: set GANTRY_TOKEN")
+	o.ok("context", "set", "viewer", "--server", listen, "--token", strings.TrimSpace(viewer.out))
+	o.ok("context", "set", "editor", "--server", listen, "--token-command", "echo "+strings.TrimSpace(editor.out), "--use")
+	require.NotContains(t, o.ok("context", "show", "viewer"), strings.TrimSpace(viewer.out))
+
+	const secret = "hunter2-planted"
+	file := folder(t, map[string]string{"sink.yaml": `
+name: shop-out
+initial_state: STOPPED
+config:
+  connector.class: PostgresSink
+  connection.url: postgres://copy@127.0.0.1:1/shop
+  connection.password: ` + secret + `
+  topics: ` + devstacktest.Topic(t, "cli") + "\n"})
+	require.NotContains(t, o.gets(1, "diff", "-f", file), secret)
+	require.Contains(t, o.gets(6, "apply", "-f", file, "--context", "viewer"), "editor")
+	require.Equal(t, "connector/shop-out created\n", o.ok("apply", "-f", file))
+	require.Equal(t, "connector/shop-out unchanged\n", o.ok("apply", "-f", file), "the server knows that the secret is the same")
+	require.Empty(t, o.gets(0, "diff", "-f", file))
+	for _, args := range [][]string{{"get", "connectors", "-o", "yaml"}, {"describe", "shop-out"}, {"get", "events"}, {"logs", "shop-out"}} {
+		require.NotContains(t, o.ok(args...), secret, args)
+	}
+	shown := filepath.Join(t.TempDir(), "shown.yaml")
+	require.NoError(t, os.WriteFile(shown, []byte(strings.ReplaceAll(o.ok("get", "connectors", "-o", "yaml"), "/shop", "/shop2")), 0o600))
+	require.Equal(t, "connector/shop-out configured\n", o.ok("apply", "-f", shown), "the mask keeps the secret")
+	o.gets(6, "create", "other", "connector.class=CounterSource", "topic=x") // beyond the token's scope
+	require.Contains(t, o.gets(6, "get", "connectors", "--context", "nobody"), "remedy")
+}
