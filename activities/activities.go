@@ -36,6 +36,7 @@ type (
 	statuses interface {
 		ReportStatus(ctx context.Context, all []catalog.TaskStatus) error
 		TaskStatuses(ctx context.Context, uid int64) ([]catalog.TaskStatus, error)
+		Workers(ctx context.Context) ([]catalog.Worker, error)
 		ConnectorStatus(ctx context.Context, uid int64) (catalog.ConnectorStatus, error)
 		SetConnectorStatus(ctx context.Context, uid int64, s catalog.ConnectorStatus) error
 	}

@@ -31,6 +31,13 @@ func (a *Activities) LoadConnector(ctx context.Context, in workflows.LoadConnect
 	result := workflows.LoadConnectorResult{Found: true, UID: conn.UID, Kind: conn.Kind, Class: conn.Class,
 		Desired: workflows.Desired(conn.Desired), Revision: conn.Revision, Generation: conn.Generation,
 		RestartSeq: conn.RestartSeq}
+	result.Group = groupOf(conn.Config)
+	if len(plan) > 0 {
+		result.PlanGroup = groupOf(plan[0].Config)
+	}
+	if result.Lonely, err = a.lonely(ctx, result.Group); err != nil {
+		return workflows.LoadConnectorResult{}, err
+	}
 	switch status, err := a.Catalog.ConnectorStatus(ctx, conn.UID); {
 	case err == nil:
 		result.Shown = workflows.State(status.State)
@@ -157,11 +164,15 @@ func (a *Activities) ReconcileAll(ctx context.Context) (workflows.ReconcileAllRe
 	if err != nil {
 		return workflows.ReconcileAllResult{}, err
 	}
+	alive, err := a.Catalog.Workers(ctx)
+	if err != nil {
+		return workflows.ReconcileAllResult{}, err
+	}
 	defer a.prune(ctx)
 	result := workflows.ReconcileAllResult{Connectors: len(all)}
 	var first error
 	for _, conn := range all {
-		asked, err := a.reconcileOne(ctx, conn)
+		asked, err := a.reconcileOne(ctx, conn, alive)
 		if asked {
 			result.Signalled++
 		}
@@ -172,7 +183,7 @@ func (a *Activities) ReconcileAll(ctx context.Context) (workflows.ReconcileAllRe
 	return result, first
 }
 
-func (a *Activities) reconcileOne(ctx context.Context, conn catalog.Connector) (asked bool, err error) {
+func (a *Activities) reconcileOne(ctx context.Context, conn catalog.Connector, alive []catalog.Worker) (asked bool, err error) {
 	running, err := a.Starter.Running(ctx, conn.Name)
 	if err != nil {
 		return false, err
@@ -181,7 +192,11 @@ func (a *Activities) reconcileOne(ctx context.Context, conn catalog.Connector) (
 	if err != nil && !errors.Is(err, catalog.ErrNotFound) {
 		return false, err
 	}
-	if running && (asWanted(conn, status) || beingPlanned(conn, status)) {
+	minded, err := a.minded(ctx, conn, status, alive)
+	if err != nil {
+		return false, err
+	}
+	if running && minded && (asWanted(conn, status) || beingPlanned(conn, status)) {
 		return false, a.tellConnector(ctx, conn, status)
 	}
 	return true, a.Starter.Reconcile(ctx, conn.Name)

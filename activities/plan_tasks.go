@@ -51,7 +51,7 @@ func (a *Activities) planTasks(ctx context.Context, in workflows.PlanTasksInput)
 		return workflows.PlanTasksResult{}, err
 	}
 	result := workflows.PlanTasksResult{Revision: conn.Revision, Generation: conn.Generation, Note: note,
-		Watched: plugin.Kind == connector.KindSink || plugin.Watches(), Tasks: make([]workflows.PlannedTask, len(plan))}
+		Watched: plugin.Kind == connector.KindSink || plugin.Watches(), Group: groupOf(conn.Config), Tasks: make([]workflows.PlannedTask, len(plan))}
 	for i, t := range plan {
 		result.Tasks[i] = workflows.PlannedTask{Number: t.Number, Hash: t.Hash}
 	}

@@ -219,6 +219,14 @@ func TestDemandCountsTasksThatAreWanted(t *testing.T) {
 	got, err := f.Demand(ctx)
 	require.NoError(t, err)
 	require.Equal(t, catalog.Demand{Wanted: 3, Unowned: 2}, got)
+
+	_, err = f.connect(t).Exec(ctx, `update gantry.planned_tasks set config = config || '{"worker.group": "big"}' where uid = $1 and task < 2`, c.UID)
+	require.NoError(t, err)
+	for group, want := range map[string]catalog.Demand{"": {Wanted: 1, Unowned: 1}, "big": {Wanted: 2, Unowned: 1}, "small": {}} {
+		got, err := f.GroupDemand(ctx, group)
+		require.NoError(t, err)
+		require.Equal(t, want, got, group)
+	}
 }
 
 func TestPositionsAreEditedOnlyWhenSettled(t *testing.T) {

@@ -13,6 +13,7 @@ type CommonConfig struct {
 	Name           string `config:"name" required:"true" group:"Connector" doc:"The connector's name: unique, kept for life."`
 	Class          string `config:"connector.class" required:"true" group:"Connector" doc:"Which connector this is, as GET /connector-plugins lists them."`
 	TasksMax       int    `config:"tasks.max" default:"1" min:"1" max:"10000" importance:"high" group:"Connector" doc:"How many tasks may share the work."`
+	WorkerGroup    string `config:"worker.group" default:"" group:"Connector" doc:"Run this connector on workers of this group only (their setting worker.group). Empty: on workers without a group."`
 	KeyConverter   string `config:"key.converter" default:"json" dependents:"key.converter.schemas.enable" group:"Converters" doc:"How keys become bytes: json, string or bytes."`
 	ValueConverter string `config:"value.converter" default:"json" dependents:"value.converter.schemas.enable" group:"Converters" doc:"How values become bytes: json, string or bytes."`
 	KeySchemas     bool   `config:"key.converter.schemas.enable" default:"false" group:"Converters" doc:"Put each key's schema into the key (json)."`

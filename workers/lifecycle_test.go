@@ -1,6 +1,7 @@
 package workers_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	sdk "go.temporal.io/api/sdk/v1"
 
 	"github.com/gantry-connect/gantry/catalog"
+	"github.com/gantry-connect/gantry/workers"
 	"github.com/gantry-connect/gantry/workflows"
 )
 
@@ -136,6 +138,49 @@ func TestRollLeavesTheHistoryBehind(t *testing.T) {
 	count := r.memory.count()
 	r.await("records flow again", func() bool { return r.memory.count() > count+100 })
 	r.memory.exactly(t)
+}
+
+func TestTasksStayInTheirGroup(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	plain := r.worker("plain", nil)
+	conn := r.create("numbers", r.numbers("numbers", 2, map[string]string{"worker.group": "big"}))
+	status := func() string {
+		s, err := r.catalog.ConnectorStatus(t.Context(), conn.UID)
+		if err != nil {
+			return err.Error()
+		}
+		return s.State + ": " + s.Trace
+	}
+	r.await("it waits", func() bool { return strings.HasPrefix(status(), `UNASSIGNED: no worker of group "big" is alive`) })
+	big := r.worker("big", func(c *workers.Config, _ *workers.Deps) { c.Group = "big" })
+	r.await("both tasks", r.allRun(conn, 2))
+	r.await("nothing is wrong any more", func() bool { return status() == "RUNNING: " || r.nudge() })
+	require.Equal(t, 2, big.Health().Running)
+	other := r.create("drain", r.drainInto("numbers", 2))
+	r.await("the sink", r.allRun(other, 2))
+	require.Equal(t, 2, plain.Health().Running, "what has no group goes to workers without one")
+	require.Equal(t, 2, big.Health().Share, "shares are those of the group")
+
+	big.halt(t)
+	r.await("it shows", func() bool { return strings.HasPrefix(status(), `RUNNING: no worker of group "big" is alive`) || r.nudge() })
+	events, err := r.catalog.Events(t.Context(), conn.UID, 50)
+	require.NoError(t, err)
+	require.True(t, slices.ContainsFunc(events, func(e catalog.Event) bool { return e.Kind == "no worker" }))
+	require.Equal(t, 2, plain.Health().Running)
+	r.desire("numbers", catalog.StatePaused)
+	r.await("paused all the same", func() bool { return r.connectorState(conn) == catalog.StatusPaused })
+	r.memory.exactly(t)
+}
+
+// nudge has the schedule run now, now and then; it returns false, for conditions.
+func (r *rig) nudge() bool {
+	if time.Since(r.nudged) < 300*time.Millisecond {
+		return false
+	}
+	r.nudged = time.Now()
+	require.NoError(r.t, r.client.ScheduleClient().GetHandle(r.t.Context(), r.suffix).Trigger(r.t.Context(), triggerNow))
+	return false
 }
 
 // What Temporal's Web UI shows: where tasks run, how far they are.

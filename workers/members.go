@@ -101,7 +101,7 @@ func (m *members) look(ctx context.Context, acts *activities.Activities, now tim
 	if err != nil {
 		return err
 	}
-	demand, err := m.catalog.Demand(ctx)
+	demand, err := m.catalog.GroupDemand(ctx, m.config.Group)
 	if err != nil {
 		return err
 	}

@@ -41,6 +41,7 @@ type rig struct {
 	memory  *memory
 	trouble *trouble
 	started []string // connectors
+	nudged  time.Time
 }
 
 func newRig(t *testing.T) *rig {

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
@@ -177,19 +176,15 @@ func (w *Worker) Run(ctx context.Context) error {
 
 func (w *Worker) work(ctx context.Context, acts *activities.Activities) error {
 	fatal := make(chan error, 2)
-	control, task, err := w.sdkWorkers(acts, fatal)
+	sdk, err := w.sdkWorkers(acts, fatal)
 	if err != nil {
 		return fmt.Errorf("start worker %s: %w", w.config.ID, err)
 	}
 	if err := w.members.greet(ctx, acts); err != nil {
 		return fmt.Errorf("start worker %s: %w", w.config.ID, err)
 	}
-	if err := control.Start(); err != nil {
-		return fmt.Errorf("start worker %s: poll %s: %w", w.config.ID, w.config.ControlQueue, err)
-	}
-	if err := task.Start(); err != nil {
-		control.Stop()
-		return fmt.Errorf("start worker %s: poll %s: %w", w.config.ID, w.config.TaskQueue, err)
+	if err := sdk.start(); err != nil {
+		return fmt.Errorf("start worker %s: %w", w.config.ID, err)
 	}
 	close(w.ready)
 	w.log.Info("the worker has started", "capacity", w.config.Capacity, "group", w.config.Group)
@@ -209,10 +204,7 @@ func (w *Worker) work(ctx context.Context, acts *activities.Activities) error {
 	}
 	began := time.Now()
 	w.members.drain(routine, acts)
-	// Workflows first: what tasks report while they drain then goes to another worker at once, and not into the queue of
-	// one that listens no more.
-	control.Stop()
-	task.Stop() // tasks hear of it, drain and release
+	sdk.stop()
 	w.log.Info("all tasks are released", "after", time.Since(began))
 	endRoutine()
 	goroutines.Wait()
@@ -263,43 +255,6 @@ func (w *Worker) tell(ctx context.Context, acts *activities.Activities) {
 			return
 		}
 	}
-}
-
-// sdkWorkers makes the two pollers: workflows and short activities, and tasks.
-func (w *Worker) sdkWorkers(acts *activities.Activities, fatal chan<- error) (control, task worker.Worker, err error) {
-	gaveUp := func(err error) {
-		select {
-		case fatal <- err:
-		default: // one is enough
-		}
-	}
-	control = worker.New(w.deps.Temporal, w.config.ControlQueue, worker.Options{
-		Identity: w.config.ID, DisableRegistrationAliasing: true, OnFatalError: gaveUp, WorkerStopTimeout: controlWithin,
-		MaxHeartbeatThrottleInterval: heartbeatThrottle, StickyScheduleToStartTimeout: stickyWithin,
-	})
-	RegisterWorkflows(control)
-	for name, f := range map[string]any{
-		workflows.ActivityLoadConnector: acts.LoadConnector, workflows.ActivityPlanTasks: acts.PlanTasks,
-		workflows.ActivitySetDesired: acts.SetDesired, workflows.ActivitySettleTask: acts.SettleTask,
-		workflows.ActivityFinishDelete: acts.FinishDelete, workflows.ActivityWatchConnector: acts.WatchConnector,
-		workflows.ActivityReconcileAll: acts.ReconcileAll, workflows.ActivitySetConnectorStatus: acts.SetConnectorStatus,
-		workflows.ActivityProbe: acts.Probe,
-	} {
-		control.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
-	}
-	tuner, err := w.slots.tuner()
-	if err != nil {
-		return nil, nil, err
-	}
-	task = worker.New(w.deps.Temporal, w.config.TaskQueue, worker.Options{
-		Identity: w.config.ID, DisableRegistrationAliasing: true, OnFatalError: gaveUp, WorkerStopTimeout: drainWithin,
-		MaxHeartbeatThrottleInterval: heartbeatThrottle, DisableWorkflowWorker: true, Tuner: tuner,
-		// A poll that a frozen worker has left open swallows a task until the heartbeat timeout: keep one only.
-		ActivityTaskPollerBehavior: worker.NewPollerBehaviorSimpleMaximum(
-			worker.PollerBehaviorSimpleMaximumOptions{MaximumNumberOfPollers: 1}),
-	})
-	task.RegisterActivityWithOptions(acts.RunTask, activity.RegisterOptions{Name: workflows.ActivityRunTask})
-	return control, task, nil
 }
 
 // RegisterWorkflows registers the workflows under their names, for workers and for replaying.

@@ -103,7 +103,7 @@ func (c *connectorRun) runChild(ctx workflow.Context, ch *child, number int, has
 			attributeTaskNumber.ValueSet(int64(number)), attributeTaskState.ValueSet(string(Running))),
 	})
 	state := TaskState{Connector: c.state.Name, UID: c.state.UID, Task: number, Hash: hash,
-		Class: c.state.Class, Kind: c.state.Kind, TaskQueue: c.state.TaskQueue, State: Running}
+		Class: c.state.Class, Kind: c.state.Kind, TaskQueue: c.taskQueue(), State: Running}
 	gap := childRetry
 	for try := 1; ; try++ {
 		ch.future = workflow.ExecuteChildWorkflow(ctx, TaskType, state)
@@ -121,6 +121,14 @@ func (c *connectorRun) runChild(ctx workflow.Context, ch *child, number int, has
 		}
 		gap = min(2*gap, childRetryMax)
 	}
+}
+
+// taskQueue is where the tasks of the plan in force run.
+func (c *connectorRun) taskQueue() string {
+	if c.state.TaskQueue == "" && c.state.Group != "" {
+		return InGroup(TaskTaskQueue, c.state.Group)
+	}
+	return InGroup(c.state.TaskQueue, c.state.Group)
 }
 
 // settledBy reads a task's last word: it normally ends cancelled, with a TaskResult as detail.
@@ -185,11 +193,12 @@ func (c *connectorRun) watch(ctx workflow.Context) {
 	}
 	wctx, cancel := workflow.WithCancel(ctx)
 	c.watcher = &watcher{cancel: cancel, revision: c.state.Revision}
+	group := c.state.Group
 	in := WatchConnectorInput{Name: c.state.Name, UID: c.state.UID, Revision: c.state.Revision}
 	workflow.GoNamed(wctx, "watch", func(ctx workflow.Context) {
 		for gap := watchGap; ctx.Err() == nil; {
 			var result WatchConnectorResult
-			err := workflow.ExecuteActivity(watchOptions(ctx, in.Name), ActivityWatchConnector, in).Get(ctx, &result)
+			err := workflow.ExecuteActivity(watchOptions(ctx, in.Name, group), ActivityWatchConnector, in).Get(ctx, &result)
 			switch {
 			case ctx.Err() != nil:
 				return

@@ -165,6 +165,21 @@ var lifeCycles = []lifeCycle{
 		w.await("the grown plan", w.runs("a", "b"))
 		require.Equal(t, 1, w.counts()[0])
 	}},
+	{"group", func(t *testing.T, w *world) {
+		w.edit(func() {
+			w.loaded.Group, w.loaded.Lonely, w.config = "big", "no worker of group big", planOf("a", "b")
+		})
+		w.signal(workflows.SignalReconcile, nil)
+		w.await("it waits", and(w.is(workflows.Unassigned), func() bool { return w.reason == "no worker of group big" }))
+		require.Zero(t, w.planned(), "a worker of another group must not plan")
+		w.edit(func() { w.loaded.Lonely = "" })
+		stop := w.work(workflows.InGroup(w.queue, "big"))
+		w.await("it runs", and(w.is(workflows.Running), w.runs("a", "b")))
+		require.Equal(t, "big", w.query().Group)
+		stop()
+		w.signal(workflows.SignalPause, nil)
+		w.await("paused without anybody of its group", and(w.is(workflows.Paused), w.runs()))
+	}},
 	{"progress", func(t *testing.T, w *world) {
 		w.create("a")
 		id := workflows.TaskWorkflowID(w.name, 0)

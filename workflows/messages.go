@@ -20,6 +20,15 @@ const (
 	ProbeType = "Probe"
 )
 
+// InGroup is the queue beside queue that only workers of a group poll. Workers without a group, and what concerns
+// connectors without one, use queue itself.
+func InGroup(queue, group string) string {
+	if group == "" {
+		return queue
+	}
+	return queue + "." + group
+}
+
 // ConnectorWorkflowID is the workflow id of a connector; its name may hold any character.
 func ConnectorWorkflowID(connector string) string { return "connector/" + connector }
 
@@ -128,6 +137,7 @@ type ConnectorState struct {
 	Watched    bool    `json:"watched,omitempty"`    // the connector has a watcher that may ask for a new plan
 	Note       string  `json:"note,omitempty"`       // what the plan lacks
 	Unwatched  string  `json:"unwatched,omitempty"`  // why the watcher does not run
+	Group      string  `json:"group,omitempty"`      // of the workers that run the tasks of the plan
 
 	State   State       `json:"state,omitempty"`
 	Reason  string      `json:"reason,omitempty"`  // why the state is what it is, where that is not plain
@@ -205,6 +215,11 @@ type LoadConnectorResult struct {
 	Plan       []PlannedTask `json:"plan,omitempty"` // the saved plan
 	RestartSeq int64         `json:"restartSeq,omitempty"`
 	Restarts   []Restart     `json:"restarts,omitempty"` // asked for since LoadConnectorInput.RestartSeq, oldest first
+	// Group is the group of workers that the newest config asks for, PlanGroup that of the saved plan.
+	Group     string `json:"group,omitempty"`
+	PlanGroup string `json:"planGroup,omitempty"`
+	// Lonely says that no worker of Group is alive; empty if one is.
+	Lonely string `json:"lonely,omitempty"`
 	// Shown is the state that the catalog shows. One that differs from the workflow's is written again.
 	Shown State `json:"shown,omitempty"`
 }
@@ -236,7 +251,8 @@ type PlanTasksResult struct {
 	Generation int64         `json:"generation"`
 	Tasks      []PlannedTask `json:"tasks"` // by number
 	Saved      bool          `json:"saved"`
-	Watched    bool          `json:"watched"` // the connector has a watcher
+	Watched    bool          `json:"watched"`         // the connector has a watcher
+	Group      string        `json:"group,omitempty"` // of the workers that run its tasks
 	// Moved are the numbers of busy tasks that the plan drops, or whose share of the work it changes. The others in the way
 	// only get another config.
 	Moved []int `json:"moved,omitempty"`

@@ -31,8 +31,9 @@ const shortHeartbeat = 4 * time.Second
 
 // planOptions are for planning, which asks the connector's system. It is tried until that answers; PlanTasksResult.Trouble
 // tells the workflow why it does not.
-func planOptions(ctx workflow.Context, connector string) workflow.Context {
+func planOptions(ctx workflow.Context, connector, group string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:           groupQueue(ctx, group),
 		StartToCloseTimeout: 10 * time.Minute,
 		HeartbeatTimeout:    shortHeartbeat,
 		WaitForCancellation: true, // it saves the plan
@@ -42,12 +43,26 @@ func planOptions(ctx workflow.Context, connector string) workflow.Context {
 	})
 }
 
+// groupQueue is where activities run that need a connector's plugin: on workers of its group.
+func groupQueue(ctx workflow.Context, group string) string {
+	return InGroup(workflow.GetInfo(ctx).TaskQueueName, group)
+}
+
+// lonelyWithin is how long settling waits for a worker of a group. Where there is none, an operator's wish goes on without.
+const lonelyWithin = 10 * time.Second
+
 // settleOptions are for settling, which reads back from topics and waits out leases.
-func settleOptions(ctx workflow.Context, connector string, task int) workflow.Context {
+func settleOptions(ctx workflow.Context, connector, group string, task int) workflow.Context {
+	var scheduleToStart time.Duration
+	if group != "" {
+		scheduleToStart = lonelyWithin
+	}
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		StartToCloseTimeout: time.Hour,
-		HeartbeatTimeout:    shortHeartbeat,
-		WaitForCancellation: true,
+		TaskQueue:              groupQueue(ctx, group),
+		ScheduleToStartTimeout: scheduleToStart,
+		StartToCloseTimeout:    time.Hour,
+		HeartbeatTimeout:       shortHeartbeat,
+		WaitForCancellation:    true,
 		RetryPolicy: &temporal.RetryPolicy{InitialInterval: 500 * time.Millisecond, BackoffCoefficient: 2,
 			MaximumInterval: 30 * time.Second},
 		Summary: fmt.Sprintf("%s/%d", connector, task),
@@ -55,8 +70,9 @@ func settleOptions(ctx workflow.Context, connector string, task int) workflow.Co
 }
 
 // watchOptions are for the watcher, which returns by itself after an hour or when something has changed.
-func watchOptions(ctx workflow.Context, connector string) workflow.Context {
+func watchOptions(ctx workflow.Context, connector, group string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:           groupQueue(ctx, group),
 		StartToCloseTimeout: 2 * time.Hour,
 		HeartbeatTimeout:    shortHeartbeat,
 		RetryPolicy: &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2,
@@ -117,7 +133,7 @@ func (c *connectorRun) adopt() {
 		for _, p := range w.Plan {
 			s.Tasks = append(s.Tasks, TaskEntry{PlannedTask: p, State: Unassigned})
 		}
-		s.Generation = w.Generation
+		s.Generation, s.Group = w.Generation, w.PlanGroup
 	}
 	if fresh || s.Generation != w.Generation || (s.Desired != w.Desired && w.Desired == DesiredRunning) {
 		c.replan = true
@@ -141,7 +157,7 @@ func (c *connectorRun) converge(ctx workflow.Context) error {
 	}
 	c.startMissing(ctx)
 	c.watch(ctx)
-	c.become(ctx, Running, c.state.Note)
+	c.become(ctx, Running, strings.Join(slices.DeleteFunc([]string{c.state.Note, c.wanted.Lonely}, func(s string) bool { return s == "" }), "\n"))
 	return nil
 }
 
@@ -158,6 +174,9 @@ func (c *connectorRun) obeyRestarts(ctx workflow.Context) {
 // planAgain puts the plan of the newest config in force. Tasks in its way are stopped and settled under the old plan
 // first; the others go on.
 func (c *connectorRun) planAgain(ctx workflow.Context) error {
+	if c.wanted.Lonely != "" {
+		c.become(ctx, c.whilePlanning(), c.wanted.Lonely)
+	}
 	var patience Patience
 	for {
 		busy := c.busy()
@@ -165,7 +184,7 @@ func (c *connectorRun) planAgain(ctx workflow.Context) error {
 		in := PlanTasksInput{Name: c.state.Name, UID: c.state.UID, Busy: busy, Patience: &patience}
 		var result PlanTasksResult
 		err := c.unlessOvertaken(ctx, func(ctx workflow.Context) error {
-			return workflow.ExecuteActivity(planOptions(ctx, c.state.Name), ActivityPlanTasks, in).Get(ctx, &result)
+			return workflow.ExecuteActivity(planOptions(ctx, c.state.Name, c.wanted.Group), ActivityPlanTasks, in).Get(ctx, &result)
 		})
 		if err != nil {
 			return err
@@ -179,7 +198,7 @@ func (c *connectorRun) planAgain(ctx workflow.Context) error {
 		if result.Saved {
 			c.state.Tasks = merge(c.state.Tasks, result.Tasks)
 			c.state.Revision, c.state.Generation = result.Revision, result.Generation
-			c.state.Watched, c.state.Note = result.Watched, result.Note
+			c.state.Watched, c.state.Note, c.state.Group = result.Watched, result.Note, result.Group
 			c.show(ctx)
 			return nil
 		}
@@ -268,7 +287,7 @@ func (c *connectorRun) settle(ctx workflow.Context, numbers []int, plan *PlanTas
 		for i, n := range numbers {
 			in := SettleTaskInput{Connector: c.state.Name, UID: c.state.UID, Task: n, Replan: plan != nil}
 			in.Moved = plan != nil && slices.Contains(plan.Moved, n)
-			futures[i] = workflow.ExecuteActivity(settleOptions(ctx, c.state.Name, n), ActivitySettleTask, in)
+			futures[i] = workflow.ExecuteActivity(settleOptions(ctx, c.state.Name, c.state.Group, n), ActivitySettleTask, in)
 		}
 		var problems []string
 		for i, n := range numbers {

@@ -67,19 +67,7 @@ func newWorld(t testing.TB) *world {
 		running: map[int]string{}, starts: map[int]int{}, fail: map[int]bool{}, watchers: make(chan struct{}),
 		found: true, loaded: workflows.LoadConnectorResult{Found: true, UID: 7, Kind: "source", Class: "TestSource",
 			Desired: workflows.DesiredRunning, Revision: 1}}
-	sdkWorker := worker.New(c, w.queue, worker.Options{MaxHeartbeatThrottleInterval: 50 * time.Millisecond,
-		DisableRegistrationAliasing: true, WorkflowPanicPolicy: worker.FailWorkflow})
-	sdkWorker.RegisterWorkflowWithOptions(workflows.Connector, workflow.RegisterOptions{Name: workflows.ConnectorType})
-	sdkWorker.RegisterWorkflowWithOptions(workflows.Task, workflow.RegisterOptions{Name: workflows.TaskType})
-	for name, f := range map[string]any{
-		workflows.ActivityLoadConnector: w.load, workflows.ActivityPlanTasks: w.plan,
-		workflows.ActivitySetDesired: w.setDesired, workflows.ActivitySettleTask: w.settle,
-		workflows.ActivityFinishDelete: w.finishDelete, workflows.ActivityRunTask: w.runTask,
-		workflows.ActivityWatchConnector: w.watch, workflows.ActivitySetConnectorStatus: w.setStatus,
-	} {
-		sdkWorker.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
-	}
-	require.NoError(t, sdkWorker.Start())
+	stop := w.work(w.queue)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
@@ -87,10 +75,29 @@ func newWorld(t testing.TB) *world {
 		for n := range 4 {
 			_ = c.TerminateWorkflow(ctx, workflows.TaskWorkflowID(w.name, n), "", "end of the test")
 		}
-		sdkWorker.Stop()
+		stop()
 		c.Close()
 	})
 	return w
+}
+
+// work starts a worker on a queue; the returned function stops it.
+func (w *world) work(queue string) (stop func()) {
+	w.t.Helper()
+	sdk := worker.New(w.client, queue, worker.Options{MaxHeartbeatThrottleInterval: 50 * time.Millisecond,
+		DisableRegistrationAliasing: true, WorkflowPanicPolicy: worker.FailWorkflow})
+	sdk.RegisterWorkflowWithOptions(workflows.Connector, workflow.RegisterOptions{Name: workflows.ConnectorType})
+	sdk.RegisterWorkflowWithOptions(workflows.Task, workflow.RegisterOptions{Name: workflows.TaskType})
+	for name, f := range map[string]any{
+		workflows.ActivityLoadConnector: w.load, workflows.ActivityPlanTasks: w.plan,
+		workflows.ActivitySetDesired: w.setDesired, workflows.ActivitySettleTask: w.settle,
+		workflows.ActivityFinishDelete: w.finishDelete, workflows.ActivityRunTask: w.runTask,
+		workflows.ActivityWatchConnector: w.watch, workflows.ActivitySetConnectorStatus: w.setStatus,
+	} {
+		sdk.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
+	}
+	require.NoError(w.t, sdk.Start())
+	return sdk.Stop
 }
 
 // planOf makes tasks from hashes, numbered from 0.
@@ -228,7 +235,7 @@ func (w *world) plan(ctx context.Context, in workflows.PlanTasksInput) (workflow
 		return workflows.PlanTasksResult{}, temporal.NewApplicationErrorWithOptions(w.trouble, "Failure",
 			temporal.ApplicationErrorOptions{NextRetryDelay: in.Patience.Pause})
 	}
-	r := workflows.PlanTasksResult{Revision: w.loaded.Revision, Tasks: w.config, Generation: w.loaded.Generation, Saved: true, Watched: true}
+	r := workflows.PlanTasksResult{Revision: w.loaded.Revision, Tasks: w.config, Generation: w.loaded.Generation, Saved: true, Watched: true, Group: w.loaded.Group}
 	for _, b := range in.Busy {
 		if b.Number >= len(w.config) || w.config[b.Number] != b {
 			r.Saved, r.Moved = false, append(r.Moved, b.Number)
