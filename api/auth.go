@@ -143,6 +143,7 @@ func secure(doc *huma.OpenAPI) {
 				op.Extensions = map[string]any{}
 			}
 			op.Extensions["x-gantry-role"] = requirement.Role.String()
+			op.Extensions["x-gantry-scope"] = scopeOf(requirement, op.Path)
 			for status, description := range map[string]string{"401": "Credentials are missing or wrong", "403": "The role or the scope does not allow it",
 				"429": "Too many requests; Retry-After says when to try again"} {
 				if op.Responses[status] == nil {
@@ -151,6 +152,19 @@ func secure(doc *huma.OpenAPI) {
 			}
 		}
 	}
+}
+
+// scopeOf says in the document what a caller's scope means for an operation.
+func scopeOf(r access.Requirement, path string) string {
+	switch {
+	case r.Reach == access.ReachNothing:
+		return "any"
+	case r.Reach == access.ReachFiltered:
+		return "filtered"
+	case namesConnector(path):
+		return "connector"
+	}
+	return "all connectors"
 }
 
 // errorResponse documents an error in the shape that its path has.

@@ -54,7 +54,7 @@ var settings = []setting{
 	{key: "api.tls.key", doc: "PEM file with its key"},
 	{key: "api.tls.client-ca", doc: "PEM file with authorities; clients must show a certificate of one of them"},
 	{key: "api.rate-limit", fallback: "200", doc: "requests a second that one caller, and one address, may make; 0: any number", check: checkNumber},
-	{key: "api.request-timeout", fallback: "30s", doc: "how long one request may take, streams excepted", check: checkDuration},
+	{key: "api.request-timeout", fallback: "60s", doc: "how long one request may take, streams excepted", check: checkDuration},
 	{key: "api.cors.origins", doc: "web origins whose pages may call the API, comma-separated; none by default"},
 	{key: "secrets.env", fallback: "*", doc: "environment variables that configs may refer to as ${env:NAME}, patterns with * and ?, comma-separated; those that begin with GANTRY_ only by a pattern that begins so", check: checkPatterns},
 	{key: "secrets.folders", doc: "folders whose files configs may refer to as ${file:/path:key} and ${dir:/path:file}, comma-separated; none by default"},
