@@ -78,6 +78,8 @@ func castTo(to connector.Type) func(s *connector.Schema) leaf {
 		switch {
 		case s.Type == to:
 			return leaf{schema: s}
+		case s.Type == connector.JSON:
+			return leafOfDocuments(out, castTo(to))
 		case to == connector.String:
 			c = castString(s.Type)
 		case to == connector.Bool:
@@ -97,7 +99,7 @@ func castTo(to connector.Type) func(s *connector.Schema) leaf {
 func castString(from connector.Type) convert {
 	var write func(dst []byte, v connector.Value) []byte
 	switch from {
-	case connector.Decimal, connector.Enum, connector.JSON:
+	case connector.Decimal, connector.Enum:
 		return func(_ *memory, v connector.Value) (connector.Value, error) { return v, nil }
 	case connector.Bool:
 		write = func(dst []byte, v connector.Value) []byte { return strconv.AppendBool(dst, v.Bool()) }

@@ -1,6 +1,10 @@
 package transforms_test
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/gantry-connect/gantry/connector"
+)
 
 func TestCast(t *testing.T) {
 	t.Parallel()
@@ -11,7 +15,7 @@ func TestCast(t *testing.T) {
 		{"to string", []string{".spec=b:string,f:string,d:string,raw:string,id:string,day:string,clock:string,at:string,wall:string,json:string,s:string"},
 			row("b", true, "f", 1.5, "d", number("1.50"), "raw", []byte("hi"), "id", [16]byte{0xab, 15: 1}, "day", days(19782), "clock", clock(3_600_000_000_000), "at", noon, "wall", wall(noon), "json", doc(`{"a":1}`), "s", "s"),
 			`{b=string "true", f=string "1.5", d=string "1.50", raw=string "aGk=", id=string "ab000000-0000-0000-0000-000000000001", day=string "2024-02-29", clock=string "01:00:00", ` +
-				`at=string "2024-02-29T12:00:05.25Z", wall=string "2024-02-29T12:00:05.25", json=string "{\"a\":1}", s=string "s"}`, ""},
+				`at=string "2024-02-29T12:00:05.25Z", wall=string "2024-02-29T12:00:05.25", json=string? "{\"a\":1}", s=string "s"}`, ""},
 		{"of moments to numbers, as in Kafka Connect", []string{".spec=day:int32,clock:int32,at:int64,wall:float64"}, row("day", days(5), "clock", clock(1_500_000_000), "at", noon, "wall", wall(noon)),
 			`{day=int32 5, clock=int32 1500, at=int64 1709208005250, wall=float64 1.70920800525e+12}`, ""},
 		{"to boolean", []string{".spec=a:boolean,b:boolean,c:boolean,d:boolean"}, row("a", "TRUE", "b", "false", "c", 0.0, "d", number("0.1")), `{a=bool true, b=bool false, c=bool false, d=bool true}`, ""},
@@ -25,9 +29,12 @@ func TestCast(t *testing.T) {
 		{"whole", []string{".spec=string"}, 5, `string "5"`, ""},
 		{"whole, null", []string{".spec=string"}, maybe{5}, `string? "5"`, ""},
 		{"whole document", []string{".spec=int32"}, doc(` 12 `), `int32? 12`, ""},
-		{"whole document, an object", []string{".spec=int32"}, doc(`{"a":1}`), "", "there is no cast from a value of type json to int32"},
+		{"whole document, an object", []string{".spec=int32"}, doc(`{"a":1}`), "", "a JSON object or array cannot become a value of type int32"},
 		{"document", []string{".spec=a:string,n.b:int32,c:boolean,d:string,e:float64,none:string"}, doc(`{"a":1.50,"n":{"b":"7"},"c":"true","d":[1,{}],"e":1,"none":null,"k": 0.10}`),
 			`json {"a":"1.5","n":{"b":7},"c":true,"d":"[1,{}]","e":1,"none":null,"k":0.10}`, ""},
+		{"null of a schema that was inferred", []string{".spec=a:int32"}, row("a", null(connector.JSON)), `{a=int32? null}`, ""},
+		{"scalars in JSON columns", []string{".spec=a:int32,b:string,c:string,d:boolean"}, row("a", doc("5"), "b", doc(`"x"`), "c", doc("null"), "d", doc("true")), `{a=int32? 5, b=string? "x", c=string? null, d=bool? true}`, ""},
+		{"object in a JSON column", []string{".spec=a:int32"}, row("a", doc("{}")), "", `field "a": a JSON object or array cannot become a value of type int32`},
 		{"out of range", []string{".spec=a:int8"}, row("a", 128), "", `field "a": cast to int8: 128 is out of range`},
 		{"out of range from a float", []string{".spec=a:int64"}, row("a", 1e30), "", "cast 1e+30 to a whole number: it is out of range"},
 		{"out of range for float32", []string{".spec=a:float32"}, row("a", 1e300), "", "cast 1e+300 to float32"},
@@ -65,6 +72,9 @@ func TestTimestampConverter(t *testing.T) {
 		{"whole document", []string{".target.type=Timestamp"}, doc("0"), `timestamptz? 1970-01-01T00:00:00Z`, ""},
 		{"document", []string{".field=n.a", ".target.type=string", ".format=yyyyMMdd"}, doc(`{"n":{"a":1709208005250}}`), `json {"n":{"a":"20240229"}}`, ""},
 		{"document to Timestamp", []string{".field=a", ".target.type=Timestamp", ".format=yyyyMMdd"}, doc(`{"a":"20240229"}`), `json {"a":"2024-02-29T00:00:00Z"}`, ""},
+		{"null of a schema that was inferred", []string{".field=a", ".target.type=Date"}, row("a", null(connector.JSON)), `{a=date? null}`, ""},
+		{"scalar in a JSON column", []string{".field=a", ".target.type=unix", ".format=yyyy"}, row("a", doc(`"1970"`)), `{a=int64? 0}`, ""},
+		{"number in a JSON column", []string{".field=a", ".target.type=unix"}, row("a", doc(`5`)), `{a=int64? 5}`, ""},
 		{"text of another form", []string{".field=a", ".target.type=unix", ".format=yyyy"}, row("a", "x"), "", `field "a": read "x" as a date`},
 		{"text without format", []string{".field=a", ".target.type=unix"}, row("a", "x"), "", "a text cannot be read as a date without the key format"},
 		{"no moment", []string{".field=a", ".target.type=unix"}, row("a", true), "", "a value of type bool is no date"},

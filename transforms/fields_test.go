@@ -115,6 +115,8 @@ func TestExtractField(t *testing.T) {
 		{"null", []string{".field=id"}, connector.Datum{Schema: maybeRow()}, `int64? null`, ""},
 		{"below null", []string{".field=a.id"}, row("a", connector.Datum{Schema: maybeRow()}), `int64? null`, ""},
 		{"missing", []string{".field=nope"}, row("id", 1), "", `there is no field "nope"`},
+		{"missing where the schema was inferred", []string{".field=nope.x"}, maybe{connector.Datum{Schema: connector.StructOf("", connector.Field{Name: "id", Schema: connector.OptionalOf(connector.Int64)}),
+			Value: connector.ListValue([]connector.Value{connector.IntValue(1)})}}, `json? null`, ""},
 		{"below what is no struct", []string{".field=id.x"}, row("id", 1), "", `there is no field "id.x"`},
 		{"no struct", []string{".field=id"}, "x", "", `read field "id": only structs`},
 		{"document", []string{".field=a.b"}, doc(`{"a":{"b":"x\ny"}}`), `string? "x\ny"`, ""},

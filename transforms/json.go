@@ -283,3 +283,26 @@ func appendQuoted(dst []byte, s string) []byte {
 	}
 	return append(dst, '"')
 }
+
+// leafOfDocuments is how JSON documents become values of a schema, which then allows null: scalars as plan says, and objects
+// and arrays as texts, if texts are asked for. A field that was null where its schema was inferred has type JSON.
+func leafOfDocuments(out *connector.Schema, plan func(s *connector.Schema) leaf) leaf {
+	scalars := leafPlans{make: plan}
+	out.Optional = true
+	return leaf{schema: out, convert: func(m *memory, v connector.Value) (connector.Value, error) {
+		d, err := typed(v.Text())
+		switch {
+		case err != nil || d.Value.IsNull():
+			return connector.Null, err
+		case d.Schema == jsonDocument && out.Type == connector.String:
+			return d.Value, nil
+		case d.Schema == jsonDocument:
+			return v, fmt.Errorf("a JSON object or array cannot become a value of type %v", out.Type)
+		}
+		l := scalars.of(d.Schema)
+		if l.err != nil || l.convert == nil {
+			return d.Value, l.err
+		}
+		return l.convert(m, d.Value)
+	}}
+}

@@ -15,7 +15,8 @@ type reader struct {
 // found is how the field is reached in values of one schema.
 type found struct {
 	place
-	err error
+	none bool // it is nowhere, so it is null
+	err  error
 }
 
 func (r *reader) plan(s *connector.Schema) found {
@@ -23,6 +24,9 @@ func (r *reader) plan(s *connector.Schema) found {
 		return found{err: fmt.Errorf("read field %q: %w", r.at.text, err)}
 	}
 	p, ok := r.at.find(s)
+	if !ok && inferred(s) {
+		return found{none: true}
+	}
 	if !ok {
 		return found{err: fmt.Errorf("there is no field %q in %s", r.at.text, describe(s))}
 	}
@@ -30,6 +34,12 @@ func (r *reader) plan(s *connector.Schema) found {
 		p.schema = optional(p.schema)
 	}
 	return found{place: p}
+}
+
+// inferred reports whether a struct's schema looks as one that was inferred from a JSON text, which has no more fields than
+// that text: nullable and without a name.
+func inferred(s *connector.Schema) bool {
+	return s.Type == connector.Struct && s.Optional && s.Name == "" && s.Version == 0
 }
 
 // optional is s for values that may be null.
@@ -41,12 +51,15 @@ func optional(s *connector.Schema) *connector.Schema {
 	return o
 }
 
-// read returns the field's value; what is below null is null. A struct without the field is an error, a JSON document
-// without it gives null.
+// read returns the field's value; what is below null is null. A struct without the field is an error, JSON without it gives
+// null.
 func (r *reader) read(d connector.Datum) (connector.Datum, error) {
 	p := r.plans.of(d.Schema, r.plan)
 	if p.err != nil {
 		return connector.Datum{}, p.err
+	}
+	if p.none {
+		return connector.Datum{Schema: jsonNull}, nil
 	}
 	v := d.Value
 	for _, i := range p.chain {

@@ -57,10 +57,6 @@ func newTimestampConverter(c *timestampConverterConfig, on side, _ connector.Kin
 }
 
 func (t *timestampConverter) plan(s *connector.Schema) leaf {
-	read, err := t.reader(s)
-	if err != nil {
-		return leaf{err: err}
-	}
 	out := &connector.Schema{Optional: s.Optional}
 	var write func(m *memory, at time.Time) (connector.Value, error)
 	switch t.target {
@@ -69,19 +65,21 @@ func (t *timestampConverter) plan(s *connector.Schema) leaf {
 	case "unix":
 		out.Type, write = connector.Int64, t.number
 	case "Date":
-		out.Type, write = connector.Date, func(_ *memory, at time.Time) (connector.Value, error) {
-			seconds := at.Unix()
-			return connector.IntValue((seconds - mod(seconds, secondsPerDay)) / secondsPerDay), nil
-		}
+		out.Type, write = connector.Date, dateOf
 	case "Time":
-		out.Type, write = connector.Time, func(_ *memory, at time.Time) (connector.Value, error) {
-			return connector.IntValue(mod(at.Unix(), secondsPerDay)*int64(time.Second) + int64(at.Nanosecond())), nil
-		}
+		out.Type, write = connector.Time, timeOf
 	default:
-		if s.Type == connector.Timestamp || s.Type == connector.TimestampTZ {
+		if s.Type == connector.Timestamp {
 			return leaf{schema: s}
 		}
 		out.Type, write = connector.TimestampTZ, func(_ *memory, at time.Time) (connector.Value, error) { return connector.TimeValue(at), nil }
+	}
+	if s.Type == connector.JSON {
+		return leafOfDocuments(out, t.plan)
+	}
+	read, err := t.reader(s)
+	if err != nil {
+		return leaf{err: err}
 	}
 	if out.Type == s.Type && out.Type != connector.String {
 		return leaf{schema: s}
@@ -93,6 +91,15 @@ func (t *timestampConverter) plan(s *connector.Schema) leaf {
 		}
 		return write(m, at)
 	}}
+}
+
+func dateOf(_ *memory, at time.Time) (connector.Value, error) {
+	seconds := at.Unix()
+	return connector.IntValue((seconds - mod(seconds, secondsPerDay)) / secondsPerDay), nil
+}
+
+func timeOf(_ *memory, at time.Time) (connector.Value, error) {
+	return connector.IntValue(mod(at.Unix(), secondsPerDay)*int64(time.Second) + int64(at.Nanosecond())), nil
 }
 
 // reader is how values of a schema are read as moments.
