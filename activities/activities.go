@@ -27,6 +27,7 @@ type (
 		RequestRestart(ctx context.Context, name string, r catalog.Restart, author string) (catalog.Connector, error)
 		Restarts(ctx context.Context, uid, afterSeq int64) ([]catalog.Restart, error)
 		Forget(ctx context.Context, uid int64) error
+		TopicsToDrop(ctx context.Context, uid int64) ([]string, error)
 	}
 	plans interface {
 		Plan(ctx context.Context, uid int64) ([]catalog.PlannedTask, error)
@@ -85,6 +86,8 @@ type Topics interface {
 	Queues(ctx context.Context, topic string) ([]catalog.Queue, error)
 	// CreateTopic makes a topic with so many queues on each broker. One that is there already is left alone.
 	CreateTopic(ctx context.Context, topic string, queues int) error
+	// DeleteTopic removes a topic with everything in it. That there is none is no error.
+	DeleteTopic(ctx context.Context, topic string) error
 }
 
 // ErrNoTopic says that no broker has the topic.

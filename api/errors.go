@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -101,12 +100,7 @@ func orError(mux *http.ServeMux, log *slog.Logger) http.Handler {
 		}
 		answer := refusal{header: w.Header(), status: http.StatusNotFound}
 		refuse.ServeHTTP(&answer, r)
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(answer.status)
-		text := fmt.Sprintf("HTTP %d %s", answer.status, http.StatusText(answer.status))
-		if err := json.NewEncoder(w).Encode(&Error{answer.status, text}); err != nil {
-			log.Debug("answer not written", "path", r.URL.Path, "error", err)
-		}
+		writeError(w, r, log, answer.status, fmt.Sprintf("HTTP %d %s", answer.status, http.StatusText(answer.status)))
 	})
 }
 

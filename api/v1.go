@@ -20,6 +20,8 @@ type V1 interface {
 	Probes
 	Happenings
 	Fleet
+	Answers
+	Queues
 	Bulk(ctx context.Context, b control.Bulk) (control.BulkResult, error)
 }
 
@@ -95,11 +97,16 @@ func (h *handlers) registerV1(a huma.API) {
 	h.registerProbes(a)
 	h.registerEvents(a)
 	h.registerWorkers(a)
+	h.registerQueues(a)
 }
 
 // v1 registers an operation under /v1. Beside op.Errors every operation may fail for what is nobody's request's fault.
 func v1[I, O any](h *handlers, a huma.API, op huma.Operation, f func(context.Context, *I) (*O, error)) {
 	op.Errors = append(op.Errors, http.StatusServiceUnavailable)
+	if op.Method == http.MethodPost {
+		describeKey(&op)
+		op.Middlewares = append(op.Middlewares, h.once)
+	}
 	if op.MaxBodyBytes == 0 {
 		op.MaxBodyBytes = maxBodyBytes
 	}

@@ -86,12 +86,16 @@ func (h *handlers) registerPositions(a huma.API) {
 		func(ctx context.Context, in *struct {
 			Named
 			IfMatch
-			Body Undo `required:"false"`
+			Body *Undo
 		}) (*positionsOutput, error) {
 			pre, err := precondition(in.IfMatch.IfMatch, "")
 			if err != nil {
 				return nil, err
 			}
-			return positionsAnswer(h.service.UndoPositions(ctx, in.Name, in.Body.Version, pre, by(ctx)))
+			var version int64
+			if in.Body != nil {
+				version = in.Body.Version
+			}
+			return positionsAnswer(h.service.UndoPositions(ctx, in.Name, version, pre, by(ctx)))
 		})
 }

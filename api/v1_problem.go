@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -231,6 +232,15 @@ func configProblem(err *control.InvalidConfigError) *Problem {
 	return p
 }
 
+// writeProblem answers an operation that has not begun.
+func (h *handlers) writeProblem(hctx huma.Context, p *Problem) {
+	hctx.SetHeader("Content-Type", p.ContentType(""))
+	hctx.SetStatus(p.Status)
+	if err := json.NewEncoder(hctx.BodyWriter()).Encode(p); err != nil {
+		h.log.Debug("answer not written", "operation", hctx.Operation().OperationID, "error", err)
+	}
+}
+
 // documentProblems describes the errors of all operations under /v1 as what they are: huma takes them for Error.
 func documentProblems(doc *huma.OpenAPI) {
 	schema := doc.Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
@@ -239,6 +249,9 @@ func documentProblems(doc *huma.OpenAPI) {
 			continue
 		}
 		for _, op := range operations(item) {
+			if op.Method == http.MethodPost {
+				op.Responses["422"] = &huma.Response{Description: "The " + keyHeader + " was used for another request"}
+			}
 			for status, response := range op.Responses {
 				if status >= "400" && status < "600" {
 					response.Content = map[string]*huma.MediaType{"application/problem+json": {Schema: schema}}

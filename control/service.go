@@ -32,6 +32,8 @@ type Connectors interface {
 	Timeline
 	Fleet
 	Questions
+	Answers
+	QueueMaps
 }
 
 // Progress is where plans, statuses and positions are read.
@@ -55,6 +57,7 @@ type Service struct {
 	progress    Progress
 	notify      Notifier
 	prober      Prober
+	queues      QueueFinder
 	plugins     connector.Plugins
 	environment string
 	version     string
@@ -70,7 +73,8 @@ type Options struct {
 	Connectors  Connectors
 	Progress    Progress
 	Notifier    Notifier
-	Prober      Prober // nil: no worker can be asked
+	Prober      Prober      // nil: no worker can be asked
+	Queues      QueueFinder // nil: no broker can be asked
 	Plugins     connector.Plugins
 	Environment string // the environment's id
 	Version     string // of Gantry
@@ -91,7 +95,7 @@ func New(o Options) *Service {
 	if o.Loggers == nil {
 		o.Loggers = logging.New(slog.DiscardHandler, slog.LevelInfo)
 	}
-	return &Service{connectors: o.Connectors, progress: o.Progress, notify: o.Notifier, prober: o.Prober, plugins: o.Plugins,
+	return &Service{connectors: o.Connectors, progress: o.Progress, notify: o.Notifier, prober: o.Prober, queues: o.Queues, plugins: o.Plugins,
 		environment: o.Environment, version: o.Version, tracking: o.Tracking, loggers: o.Loggers, secrets: o.Secrets, log: o.Logger}
 }
 

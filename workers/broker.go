@@ -61,6 +61,11 @@ func (b Broker) Bounds(ctx context.Context, q pipeline.Queue) (minimum, maximum 
 	return minimum, maximum, brokerError(err)
 }
 
+// DeleteTopic implements activities.Topics.
+func (b Broker) DeleteTopic(ctx context.Context, topic string) error {
+	return brokerError(b.Client.DeleteTopic(ctx, topic))
+}
+
 // Queues implements activities.Topics.
 func (b Broker) Queues(ctx context.Context, topic string) ([]catalog.Queue, error) {
 	found, err := b.Client.Queues(ctx, topic)
@@ -72,6 +77,12 @@ func (b Broker) Queues(ctx context.Context, topic string) ([]catalog.Queue, erro
 		queues[i] = catalog.Queue(q)
 	}
 	return queues, nil
+}
+
+// QueueEnd is the offset behind a queue's last message.
+func (b Broker) QueueEnd(ctx context.Context, q catalog.Queue) (int64, error) {
+	_, end, err := b.Client.ExactBounds(ctx, rocketmq.Queue(q))
+	return end, brokerError(err)
 }
 
 // CreateTopic implements activities.Topics.

@@ -28,6 +28,7 @@ type members struct {
 
 	mu       sync.Mutex // one sign of life at a time
 	draining bool
+	orders   orders
 
 	known     string    // who was there at the last look
 	changedAt time.Time // when that last changed
@@ -90,7 +91,7 @@ func (m *members) say(ctx context.Context, acts *activities.Activities) error {
 		capacity = 0 // Temporal is out of reach, or was: nobody is to wait for this worker to take its share
 	}
 	return m.catalog.UpsertWorker(ctx, catalog.Worker{ID: m.config.ID, Host: m.config.Host, Group: m.config.Group,
-		Capacity: capacity, Running: acts.Running(), Draining: m.draining})
+		Capacity: capacity, Running: acts.Running(), Draining: m.draining || m.orders.cordoned, Version: m.config.Version})
 }
 
 // look reads who is there and what is wanted, and acts on it.
@@ -101,6 +102,7 @@ func (m *members) look(ctx context.Context, acts *activities.Activities, now tim
 	if err != nil {
 		return err
 	}
+	hurry := m.obey(all)
 	demand, err := m.catalog.GroupDemand(ctx, m.config.Group)
 	if err != nil {
 		return err
@@ -117,12 +119,20 @@ func (m *members) look(ctx context.Context, acts *activities.Activities, now tim
 	if known := strings.Join(names, " "); known != m.known || m.changedAt.IsZero() {
 		m.known, m.changedAt = known, now
 	}
+	if m.orders.cordoned {
+		m.handOver(acts)
+		return nil
+	}
 	share := fairShare(demand.Wanted, m.config.Capacity, total)
 	m.slots.update(share, acts.Orphans(), demand.Unowned-acts.Unclaimed())
 	needy := slices.ContainsFunc(peers, func(p catalog.Worker) bool {
 		return p.Running < fairShare(demand.Wanted, p.Capacity, total)
 	})
-	m.shed(acts, share, needy, now)
+	if hurry {
+		m.evenOut(acts, share, needy, now)
+	} else {
+		m.shed(acts, share, needy, now)
+	}
 	return nil
 }
 

@@ -43,6 +43,8 @@ type Config struct {
 	Group string
 	// Capacity is how many tasks the worker runs at most, and its weight when tasks are shared. Default 100.
 	Capacity int
+	// Version of Gantry is shown to operators.
+	Version string
 	// Namespace is the client's Temporal namespace. Default "default".
 	Namespace string
 	// ControlQueue, TaskQueue and ScheduleID differ from the package workflows' names in tests only.

@@ -99,7 +99,7 @@ func work(ctx context.Context, p *parts, points *failpoint.Set) error {
 		return err
 	}
 	return workers.Run(ctx, workers.Config{
-		ID: s.get("worker.id"), Group: s.get("worker.group"), Capacity: s.number("worker.capacity"),
+		ID: s.get("worker.id"), Version: version(), Group: s.get("worker.group"), Capacity: s.number("worker.capacity"),
 		Namespace: s.get("temporal.namespace"), Activities: activities.Config{Failpoints: points, SchemaTopic: s.get("rocketmq.schema-topic")}, Logger: p.levels.Logger("workers"),
 	}, workers.Deps{Temporal: p.temporal, Catalog: p.catalog, RocketMQ: p.rocketmq, Plugins: plugins, Secrets: resolver})
 }
@@ -117,7 +117,7 @@ func runAPI(ctx context.Context, p *parts) error {
 		return err
 	}
 	service := control.New(control.Options{Connectors: p.catalog, Progress: p.catalog, Plugins: plugins,
-		Notifier: control.Temporal{Client: p.temporal}, Prober: control.Temporal{Client: p.temporal}, Environment: environment, Version: version(), Logger: p.levels.Logger("control"), Loggers: p.levels,
+		Notifier: control.Temporal{Client: p.temporal}, Prober: control.Temporal{Client: p.temporal}, Queues: workers.Broker{Client: p.rocketmq}, Environment: environment, Version: version(), Logger: p.levels.Logger("control"), Loggers: p.levels,
 		Secrets: box, Tracking: control.Tracking{Disabled: p.settings.get("topic.tracking.enable") == "false",
 			ResetForbidden: p.settings.get("topic.tracking.allow.reset") == "false"}})
 	defer service.Close()
