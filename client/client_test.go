@@ -3,9 +3,11 @@ package client_test
 import (
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -269,4 +271,34 @@ func TestTLSFilesAreCheckedTogether(t *testing.T) {
 	require.ErrorContains(t, err, "no certificate in PEM form")
 	_, err = client.TLSFiles{Cert: empty}.Config()
 	require.ErrorContains(t, err, "needs both")
+}
+
+func TestTLSTrustsWhoIsNamedAndNobodyElse(t *testing.T) {
+	t.Parallel()
+	var calls atomic.Int32
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		calls.Add(1)
+		answer(w, 200, "application/json", `["a"]`)
+	}))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // the refused handshake is the point
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	require.NoError(t, os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600))
+	names := func(files client.TLSFiles) error {
+		config, err := files.Config()
+		require.NoError(t, err)
+		c, err := client.New(client.Options{Server: server.URL, TLS: config})
+		require.NoError(t, err)
+		defer c.Close()
+		_, err = c.Names(t.Context())
+		return err
+	}
+	err := names(client.TLSFiles{})
+	require.ErrorIs(t, err, client.ErrUnreachable)
+	require.ErrorContains(t, err, "certificate")
+	require.Zero(t, calls.Load())
+	require.NoError(t, names(client.TLSFiles{CA: ca}))
+	require.ErrorIs(t, names(client.TLSFiles{CA: ca, Server: "other.example"}), client.ErrUnreachable)
+	require.NoError(t, names(client.TLSFiles{SkipVerify: true}))
 }

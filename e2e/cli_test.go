@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -243,6 +244,20 @@ func TestOperatorsSeeAndMendWhatIsWrong(t *testing.T) {
 	o.env = nil
 	require.Equal(t, "40", o.connectors()["numbers"].Config["counter.interval.ms"])
 
+	// What somebody else changes while the editor is open is not overwritten, and the text is not lost.
+	meddler := filepath.Join(t.TempDir(), "meddler.sh")
+	require.NoError(t, os.WriteFile(meddler, []byte("#!/bin/sh\n"+gantry+" patch numbers tasks.max=3 >/dev/null && sed -i.bak 's/interval.ms: .*/interval.ms: 50/' \"$1\"\n"), 0o700))
+	o.env = []string{"VISUAL=" + meddler}
+	conflict := o.gets(4, "edit", "numbers")
+	require.Contains(t, conflict, "was changed by somebody else meanwhile")
+	_, kept, _ := strings.Cut(conflict, "your text is kept in ")
+	text, err := os.ReadFile(strings.TrimSpace(kept))
+	require.NoError(t, err)
+	require.Contains(t, string(text), "interval.ms: 50")
+	require.NoError(t, os.RemoveAll(filepath.Dir(strings.TrimSpace(kept))))
+	o.env = nil
+	require.Equal(t, "40", o.connectors()["numbers"].Config["counter.interval.ms"])
+
 	missing := folder(t, map[string]string{"in.yaml": "name: in\nconfig: {connector.class: FileSource, file: " + e.path("none.txt") + ", format: lines, topic: " + topic + "}\n"})
 	findings := o.runs("check", "-f", missing)
 	require.NotEmpty(t, findings.out)
@@ -291,6 +306,22 @@ func TestCompletionKnowsTheServer(t *testing.T) {
 	require.Equal(t, "orders-in", e.Connector)
 	require.NoError(t, follow.Process.Signal(syscall.SIGINT))
 	require.NoError(t, follow.Wait())
+
+	watch := o.command("get", "connectors", "--watch", "--interval", "50ms")
+	out, err = watch.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, watch.Start())
+	lines := bufio.NewScanner(out)
+	require.True(t, lines.Scan())
+	require.True(t, strings.HasPrefix(lines.Text(), "NAME"), lines.Text())
+	require.True(t, lines.Scan())
+	require.Contains(t, lines.Text(), "STOPPED")
+	o.ok("pause", "orders-out")
+	for !strings.Contains(lines.Text(), "PAUSED") {
+		require.True(t, lines.Scan())
+	}
+	require.NoError(t, watch.Process.Signal(syscall.SIGINT))
+	require.NoError(t, watch.Wait())
 }
 
 func TestExitCodesWithoutAnAnswer(t *testing.T) {
