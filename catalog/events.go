@@ -19,6 +19,7 @@ const (
 	EventRestart    EventKind = "restart"
 	EventPlanned    EventKind = "planned"
 	EventEdited     EventKind = "position edited"
+	EventQueues     EventKind = "queues changed"
 	EventFailed     EventKind = "failed"
 	EventForgotten  EventKind = "forgotten"
 )
