@@ -24,7 +24,7 @@ type Scope struct {
 func ParseScope(text string) (Scope, error) {
 	names, labels, _ := strings.Cut(text, labelMark)
 	s := Scope{names: strings.Fields(names), text: strings.TrimSpace(labels)}
-	if slices.Contains(s.names, "*") {
+	if len(s.names) == 0 || slices.Contains(s.names, "*") {
 		s.names = nil
 	}
 	var err error
