@@ -46,6 +46,7 @@ func newRootCommand() *cobra.Command {
 	worker := newWorkerCommand()
 	worker.AddCommand(operator.Workers...)
 	root.AddCommand(operator.Commands...)
+	root.AddCommand(operator.Topics...)
 	add(root, headingRun, newServerCommand(), worker, newAPICommand(), newMigrateCommand(), newConfigCommand(), newTokenCommand(), newAuditCommand(), newKeyCommand(), newOpenAPICommand())
 	add(root, headingCheckout, newDemoCommand(), newBenchCommand(), newDevCommand())
 	return root

@@ -122,7 +122,11 @@ func (a *applying) do(ctx context.Context, s *session) error {
 			break
 		}
 	}
-	if a.prune && a.dryRun != "client" && !out.failed() { // what could not be applied may have been renamed
+	switch {
+	case !a.prune || a.dryRun == "client":
+	case out.failed():
+		s.note("nothing is pruned, because something could not be applied")
+	default:
 		if err := a.pruneRest(ctx, s, all, out); err != nil {
 			return err
 		}
@@ -185,7 +189,9 @@ func (m manifest) apply(ctx context.Context, api *client.Client, dry bool) (stri
 }
 
 // sameButSecrets compares with a config in which the server has masked the secrets.
-func (m manifest) sameButSecrets(server map[string]string) bool { return maps.Equal(m.shown(server), server) }
+func (m manifest) sameButSecrets(server map[string]string) bool {
+	return maps.Equal(m.shown(server), server)
+}
 
 // shown is the config as it may be shown: secrets are masked as the server masks its own, so that both can be compared.
 func (m manifest) shown(server map[string]string) map[string]string {

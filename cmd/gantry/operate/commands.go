@@ -22,12 +22,13 @@ func Groups() []*cobra.Group {
 type Tree struct {
 	Commands []*cobra.Command // for the root command
 	Workers  []*cobra.Command // for the command that runs a worker
+	Topics   []*cobra.Command // for gantry help
 }
 
 // New makes the commands. version is told to servers.
 func New(version string) Tree {
 	t := &tool{version: version}
-	tree := Tree{Workers: t.workerCommands()}
+	tree := Tree{Workers: t.workerCommands(), Topics: []*cobra.Command{exitCodesTopic()}}
 	for _, g := range []struct {
 		id       string
 		commands []*cobra.Command

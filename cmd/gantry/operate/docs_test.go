@@ -37,6 +37,7 @@ func TestTheDocsNameEveryCommandResourceAndExitCode(t *testing.T) {
 	}
 	for _, code := range []int{ExitOK, ExitFailed, ExitUsage, ExitNotFound, ExitConflict, ExitUnreachable, ExitNotAllowed, ExitInvalid, ExitTimeout, ExitServer, ExitInterrupted} {
 		require.Contains(t, page, fmt.Sprintf("\n| %d | ", code))
+		require.Contains(t, tree.Topics[0].Long, fmt.Sprintf("\n  %-4d ", code))
 	}
 }
 

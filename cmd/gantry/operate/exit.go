@@ -27,6 +27,23 @@ const (
 	ExitInterrupted = 130
 )
 
+// exitCodesTopic is what gantry help exit-codes tells.
+func exitCodesTopic() *cobra.Command {
+	return &cobra.Command{Use: "exit-codes", Short: "What scripts can tell from how a command ends", Long: `What scripts can tell from how a command ends:
+
+  0    done; diff: no difference; check: no error
+  1    failed: a connector failed while it was waited for, check found errors, diff found differences, or nothing below fits
+  2    usage: an unknown command, flag or argument; no server was called
+  3    not found
+  4    conflict: it exists already, was changed meanwhile, or is in the wrong state
+  5    unreachable: no server answers, or it cannot serve for now
+  6    not allowed: no token, a wrong one, or one that may not do this
+  7    invalid: a file, a config or a value is wrong
+  8    --wait has waited long enough
+  9    the server failed; diff also gives it for failures that have no code of their own
+  130  interrupted`}
+}
+
 // codedError gives an error an exit code.
 type codedError struct {
 	code int

@@ -234,6 +234,19 @@ func TestEveryCommandTeachesWithAnExample(t *testing.T) {
 	}
 }
 
+func TestNothingIsDeletedWithoutAYes(t *testing.T) {
+	t.Parallel()
+	for reply, code := range map[string]int{"y\n": 0, "YES\n": 0, "n\n": 1, "\n": 1, "": 1, "yeah\n": 1} {
+		var asked strings.Builder
+		s := &session{err: &asked, in: strings.NewReader(reply), asking: true}
+		require.Equal(t, code, ExitCode(s.confirm("delete 1 connector", false)), "%q", reply)
+		require.Equal(t, "delete 1 connector [y/N] ", asked.String())
+	}
+	s := &session{}
+	require.Equal(t, ExitUsage, ExitCode(s.confirm("delete 1 connector", false)), "nobody can be asked")
+	require.NoError(t, s.confirm("delete 1 connector", true))
+}
+
 func TestTheTerminalGetsWhatFits(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "\x1b[31mab\x1b[0m", cut("\x1b[31mabcd\x1b[0m", 2))
