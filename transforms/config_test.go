@@ -40,56 +40,61 @@ func TestWithoutTransformsTheChainIsEmpty(t *testing.T) {
 	}
 }
 
+// wrongConfigs are the keys of a source, and what is wrong with them.
+var wrongConfigs = []struct {
+	name string
+	keys []string
+	want []string // "key: part of the reason"
+}{
+	{"no type", []string{"transforms=x"}, []string{"transforms.x.type: is required"}},
+	{"unknown type", []string{".type=Nope"}, []string{"transforms.x.type: there is no such class; known are Cast$Key, Cast$Value, "}},
+	{"unknown class", []string{".class=Nope"}, []string{"transforms.x.class: there is no such class"}},
+	{"unknown suffix", []string{".type=Cast$Header"}, []string{"transforms.x.type: there is no such class; did you mean Cast$Key or Cast$Value?"}},
+	{"suffix where there is none", []string{".type=Filter$Value"}, []string{"transforms.x.type: there is no such class; did you mean Filter?"}},
+	{"a predicate is no transform", []string{".type=HasHeaderKey"}, []string{"transforms.x.type: there is no such class"}},
+	{"alias twice", []string{".type=Filter", "transforms=x,x"}, []string{"transforms: lists the alias x twice"}},
+	{"required key", []string{".type=MaskField"}, []string{"transforms.x.fields: is required"}},
+	{"several", []string{".type=HeaderFrom", ".fields=a..b", ".headers=A,B", ".operation=copy"}, []string{"transforms.x.fields: is a path with an empty step", "transforms.x.headers: names 2 headers for 1 fields"}},
+	{"operation", []string{".type=HeaderFrom", ".fields=a", ".headers=A", ".operation=steal"}, []string{"transforms.x.operation: must be one of move, copy"}},
+	{"undefined predicate", []string{".type=Filter", ".predicate=p"}, []string{"transforms.x.predicate: names no predicate"}},
+	{"predicate that is not listed", []string{".type=Filter", ".predicate=p", "predicates.p.type=RecordIsTombstone"}, []string{"transforms.x.predicate: names no predicate"}},
+	{"negate without predicate", []string{".type=Filter", ".negate=true"}, []string{"transforms.x.type: transforms.x.negate is there without transforms.x.predicate"}},
+	{"negate of an undefined predicate", []string{".type=Filter", ".predicate=p", ".negate=true"}, []string{"transforms.x.predicate: names no predicate"}},
+	{"negate", []string{".type=Filter", ".predicate=p", ".negate=maybe", "predicates=p", "predicates.p.type=RecordIsTombstone"}, []string{"transforms.x.negate: must be true or false"}},
+	{"bad predicate, told once", []string{".type=Filter", ".predicate=p", "predicates=p", "predicates.p.type=HasHeaderKey"}, []string{"predicates.p.name: is required"}},
+	{"unknown predicate, told once", []string{".type=Filter", ".predicate=p", "predicates=p", "predicates.p.type=Nope"}, []string{"predicates.p.type: there is no such class; known are HasHeaderKey, RecordIsTombstone, TopicNameMatches"}},
+	{"unused predicate", []string{"predicates=p", "predicates.p.type=TopicNameMatches", "predicates.p.pattern=("}, []string{"predicates.p.pattern: is no regular expression"}},
+	{"look-around", []string{".type=RegexRouter", ".regex=(?!a)b", ".replacement=c"}, []string{"transforms.x.regex: is no regular expression of Go's syntax, which has no look-around"}},
+	{"group", []string{".type=RegexRouter", ".regex=a", ".replacement=$1"}, []string{"transforms.x.replacement: refers to group 1, and regex has 0"}},
+	{"named group", []string{".type=RegexRouter", ".regex=a", ".replacement=${x}"}, []string{"transforms.x.replacement: refers to the group \"x\""}},
+	{"lone $", []string{".type=RegexRouter", ".regex=a", ".replacement=a$"}, []string{"transforms.x.replacement: has a $ without"}},
+	{"lone backslash", []string{".type=RegexRouter", ".regex=a", `.replacement=a\`}, []string{"transforms.x.replacement: ends in"}},
+	{"cast type", []string{".type=Cast", ".spec=a:int,b:string,string"}, []string{"transforms.x.spec: names no type to cast to"}},
+	{"cast twice", []string{".type=Cast", ".spec=a:int8,a:string"}, []string{"transforms.x.spec: casts the same field twice"}},
+	{"cast whole and field", []string{".type=Cast", ".spec=a:int8,string"}, []string{"transforms.x.spec: casts the whole value and fields of it"}},
+	{"cast no field", []string{".type=Cast", ".spec=:int8"}, []string{"transforms.x.spec: names no field"}},
+	{"rename", []string{".type=ReplaceField", ".renames=a,b:c:d,e.f:g.h"}, []string{"transforms.x.renames: must be of the form old:new", "transforms.x.renames: must be of the form old:new", "transforms.x.renames: would move the field"}},
+	{"backquote", []string{".type=ExtractField", ".field=`a"}, []string{"transforms.x.field: has a backquote without its partner"}},
+	{"field syntax", []string{".type=ExtractField", ".field=a", ".field.syntax.version=V3"}, []string{"transforms.x.field.syntax.version: must be one of"}},
+	{"insert nothing", []string{".type=InsertField"}, []string{"transforms.x.type: inserts nothing"}},
+	{"static value", []string{".type=InsertField", ".static.field=a"}, []string{"transforms.x.static.value: is required with static.field"}},
+	{"static value alone", []string{".type=InsertField", ".static.value=a"}, []string{"transforms.x.type: inserts nothing"}},
+	{"offset at a source", []string{".type=InsertField", ".offset.field=o"}, []string{"transforms.x.offset.field: is possible in sinks only"}},
+	{"required queue at a source", []string{".type=InsertField", ".partition.field=q!"}, []string{"transforms.x.partition.field: is null at a source"}},
+	{"one place for two", []string{".type=InsertField", ".topic.field=a", ".timestamp.field=a?"}, []string{"transforms.x.timestamp.field: is the place of another field"}},
+	{"one place below the other", []string{".type=InsertField", ".topic.field=a.b.c", ".static.field=a.b", ".static.value=x"}, []string{"transforms.x.static.field: is the place of another field"}},
+	{"no name", []string{".type=InsertField", ".topic.field=!"}, []string{"transforms.x.topic.field: names no field"}},
+	{"key fields", []string{".type=ValueToKey", ".fields=a.b,c.b"}, []string{"transforms.x.fields: gives the key a second field"}},
+	{"string without format", []string{".type=TimestampConverter", ".target.type=string"}, []string{"transforms.x.format: is required with target.type = string"}},
+	{"format", []string{".type=TimestampConverter", ".target.type=string", ".format=YYYY"}, []string{"transforms.x.format: has the letter Y"}},
+	{"target", []string{".type=TimestampConverter", ".target.type=date"}, []string{"transforms.x.target.type: must be one of string, unix, Date, Time, Timestamp"}},
+	{"router format", []string{".type=TimestampRouter", ".timestamp.format='"}, []string{"transforms.x.timestamp.format: has a single quote"}},
+	{"router topic", []string{".type=TimestampRouter", ".topic.format="}, []string{"transforms.x.topic.format: must not be empty"}},
+}
+
 func TestEveryThingWrongInAConfigIsToldByItsKey(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct {
-		name string
-		keys []string
-		want []string // "key: part of the reason"
-	}{
-		{"no type", []string{"transforms=x"}, []string{"transforms.x.type: is required"}},
-		{"unknown type", []string{".type=Nope"}, []string{"transforms.x.type: there is no such class; known are Cast$Key, Cast$Value, "}},
-		{"unknown class", []string{".class=Nope"}, []string{"transforms.x.class: there is no such class"}},
-		{"unknown suffix", []string{".type=Cast$Header"}, []string{"transforms.x.type: there is no such class; did you mean Cast$Key or Cast$Value?"}},
-		{"suffix where there is none", []string{".type=Filter$Value"}, []string{"transforms.x.type: there is no such class; did you mean Filter?"}},
-		{"a predicate is no transform", []string{".type=HasHeaderKey"}, []string{"transforms.x.type: there is no such class"}},
-		{"alias twice", []string{".type=Filter", "transforms=x,x"}, []string{"transforms: lists the alias x twice"}},
-		{"required key", []string{".type=MaskField"}, []string{"transforms.x.fields: is required"}},
-		{"several", []string{".type=HeaderFrom", ".fields=a..b", ".headers=A,B", ".operation=copy"}, []string{"transforms.x.fields: is a path with an empty step", "transforms.x.headers: names 2 headers for 1 fields"}},
-		{"operation", []string{".type=HeaderFrom", ".fields=a", ".headers=A", ".operation=steal"}, []string{"transforms.x.operation: must be one of move, copy"}},
-		{"undefined predicate", []string{".type=Filter", ".predicate=p"}, []string{"transforms.x.predicate: names no predicate"}},
-		{"predicate that is not listed", []string{".type=Filter", ".predicate=p", "predicates.p.type=RecordIsTombstone"}, []string{"transforms.x.predicate: names no predicate"}},
-		{"negate without predicate", []string{".type=Filter", ".negate=true"}, []string{"transforms.x.type: transforms.x.negate is there without transforms.x.predicate"}},
-		{"negate of an undefined predicate", []string{".type=Filter", ".predicate=p", ".negate=true"}, []string{"transforms.x.predicate: names no predicate"}},
-		{"negate", []string{".type=Filter", ".predicate=p", ".negate=maybe", "predicates=p", "predicates.p.type=RecordIsTombstone"}, []string{"transforms.x.negate: must be true or false"}},
-		{"bad predicate, told once", []string{".type=Filter", ".predicate=p", "predicates=p", "predicates.p.type=HasHeaderKey"}, []string{"predicates.p.name: is required"}},
-		{"unknown predicate, told once", []string{".type=Filter", ".predicate=p", "predicates=p", "predicates.p.type=Nope"}, []string{"predicates.p.type: there is no such class; known are HasHeaderKey, RecordIsTombstone, TopicNameMatches"}},
-		{"unused predicate", []string{"predicates=p", "predicates.p.type=TopicNameMatches", "predicates.p.pattern=("}, []string{"predicates.p.pattern: is no regular expression"}},
-		{"look-around", []string{".type=RegexRouter", ".regex=(?!a)b", ".replacement=c"}, []string{"transforms.x.regex: is no regular expression of Go's syntax, which has no look-around"}},
-		{"group", []string{".type=RegexRouter", ".regex=a", ".replacement=$1"}, []string{"transforms.x.replacement: refers to group 1, and regex has 0"}},
-		{"named group", []string{".type=RegexRouter", ".regex=a", ".replacement=${x}"}, []string{"transforms.x.replacement: refers to the group \"x\""}},
-		{"lone $", []string{".type=RegexRouter", ".regex=a", ".replacement=a$"}, []string{"transforms.x.replacement: has a $ without"}},
-		{"lone backslash", []string{".type=RegexRouter", ".regex=a", `.replacement=a\`}, []string{"transforms.x.replacement: ends in"}},
-		{"cast type", []string{".type=Cast", ".spec=a:int,b:string,string"}, []string{"transforms.x.spec: names no type to cast to"}},
-		{"cast twice", []string{".type=Cast", ".spec=a:int8,a:string"}, []string{"transforms.x.spec: casts the same field twice"}},
-		{"cast whole and field", []string{".type=Cast", ".spec=a:int8,string"}, []string{"transforms.x.spec: casts the whole value and fields of it"}},
-		{"cast no field", []string{".type=Cast", ".spec=:int8"}, []string{"transforms.x.spec: names no field"}},
-		{"rename", []string{".type=ReplaceField", ".renames=a,b:c:d,e.f:g.h"}, []string{"transforms.x.renames: must be of the form old:new", "transforms.x.renames: must be of the form old:new", "transforms.x.renames: would move the field"}},
-		{"backquote", []string{".type=ExtractField", ".field=`a"}, []string{"transforms.x.field: has a backquote without its partner"}},
-		{"field syntax", []string{".type=ExtractField", ".field=a", ".field.syntax.version=V3"}, []string{"transforms.x.field.syntax.version: must be one of"}},
-		{"insert nothing", []string{".type=InsertField"}, []string{"transforms.x.type: inserts nothing"}},
-		{"static value", []string{".type=InsertField", ".static.field=a"}, []string{"transforms.x.static.value: is required with static.field"}},
-		{"static value alone", []string{".type=InsertField", ".static.value=a"}, []string{"transforms.x.type: inserts nothing"}},
-		{"offset at a source", []string{".type=InsertField", ".offset.field=o"}, []string{"transforms.x.offset.field: is possible in sinks only"}},
-		{"required queue at a source", []string{".type=InsertField", ".partition.field=q!"}, []string{"transforms.x.partition.field: is null at a source"}},
-		{"no name", []string{".type=InsertField", ".topic.field=!"}, []string{"transforms.x.topic.field: names no field"}},
-		{"key fields", []string{".type=ValueToKey", ".fields=a.b,c.b"}, []string{"transforms.x.fields: gives the key a second field"}},
-		{"string without format", []string{".type=TimestampConverter", ".target.type=string"}, []string{"transforms.x.format: is required with target.type = string"}},
-		{"format", []string{".type=TimestampConverter", ".target.type=string", ".format=YYYY"}, []string{"transforms.x.format: has the letter Y"}},
-		{"target", []string{".type=TimestampConverter", ".target.type=date"}, []string{"transforms.x.target.type: must be one of string, unix, Date, Time, Timestamp"}},
-		{"router format", []string{".type=TimestampRouter", ".timestamp.format='"}, []string{"transforms.x.timestamp.format: has a single quote"}},
-		{"router topic", []string{".type=TimestampRouter", ".topic.format="}, []string{"transforms.x.topic.format: must not be empty"}},
-	} {
+	for _, tt := range wrongConfigs {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			_, err := transforms.New(conf(tt.keys...), connector.KindSource)

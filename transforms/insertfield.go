@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/gantry-connect/gantry/connector"
@@ -44,6 +45,9 @@ func newInsertField(c *insertFieldConfig, on side, kind connector.Kind) (transfo
 		if err == nil && required && value(false) == nil {
 			err = errors.New("is null at a source, so it cannot be required; leave the ! out")
 		}
+		if err == nil && slices.ContainsFunc(e.inserts, func(i insert) bool { return overlap(i.at.steps, at.steps) }) {
+			err = errors.New("is the place of another field that is inserted, or lies below or above it")
+		}
 		if err != nil {
 			errs = append(errs, &connector.ConfigError{Field: key, Value: text, Reason: err.Error()})
 			return
@@ -68,6 +72,12 @@ func newInsertField(c *insertFieldConfig, on side, kind connector.Kind) (transfo
 		return nil, errs
 	}
 	return &remade{on, e}, nil
+}
+
+// overlap reports whether one path begins with the other.
+func overlap(a, b []string) bool {
+	n := min(len(a), len(b))
+	return slices.Equal(a[:n], b[:n])
 }
 
 func insertTopic(bool) func(*connector.Record) (connector.Value, error) {
