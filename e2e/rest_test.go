@@ -21,6 +21,8 @@ type client struct {
 	t    *testing.T
 	base string
 	http http.Client
+
+	token string // sent with every request; empty: none
 }
 
 func newClient(t *testing.T, listen string) *client {
@@ -52,6 +54,9 @@ func (c *client) call(method, path string, in, out any) error {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
 	res, err := c.http.Do(req)
 	if err != nil {
 		return err
