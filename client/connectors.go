@@ -136,6 +136,12 @@ func (c *Client) Status(ctx context.Context, name string) (s Status, err error) 
 	return s, err
 }
 
+// TaskStatus is how one task is.
+func (c *Client) TaskStatus(ctx context.Context, name string, task int) (s TaskStatus, err error) {
+	_, err = c.do(ctx, call{method: http.MethodGet, path: path("connectors", name, "tasks", strconv.Itoa(task), "status"), out: &s})
+	return s, err
+}
+
 // Tasks are the connector's tasks with their configs.
 func (c *Client) Tasks(ctx context.Context, name string) (tasks []TaskConfig, err error) {
 	_, err = c.do(ctx, call{method: http.MethodGet, path: path("connectors", name, "tasks"), out: &tasks})

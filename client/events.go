@@ -50,6 +50,45 @@ func (c *Client) Events(ctx context.Context, q EventQuery, limit int) ([]Event, 
 	return collect[Event](ctx, c, what.path, what.query, limit)
 }
 
+// AuditEntry is a change that somebody asked for.
+type AuditEntry struct {
+	ID        int64     `json:"id"` // rises
+	At        time.Time `json:"at"`
+	Principal string    `json:"principal"` // who asked for it
+	Address   string    `json:"address"`   // where from; empty for the command line on the catalog
+	Operation string    `json:"operation"`
+	Method    string    `json:"method"`
+	Path      string    `json:"path"`
+	Connector string    `json:"connector"` // empty if it concerns no single one
+	Status    int       `json:"status"`    // of the answer: 2xx was done, the others were not
+}
+
+// AuditQuery narrows a look at the audit trail; empty fields do not.
+type AuditQuery struct {
+	Connector, Principal string
+	Before               int64 // only what is older than this id
+	Limit                int   // 1 to 1000
+}
+
+// Audit is the audit trail, newest first.
+func (c *Client) Audit(ctx context.Context, q AuditQuery) ([]AuditEntry, error) {
+	query := url.Values{"limit": {strconv.Itoa(q.Limit)}}
+	if q.Connector != "" {
+		query.Set("connector", q.Connector)
+	}
+	if q.Principal != "" {
+		query.Set("principal", q.Principal)
+	}
+	if q.Before > 0 {
+		query.Set("before", strconv.FormatInt(q.Before, 10))
+	}
+	var out struct {
+		Items []AuditEntry `json:"items"`
+	}
+	_, err := c.do(ctx, call{method: http.MethodGet, path: "/v1/audit", query: query, out: &out})
+	return out.Items, err
+}
+
 // Bounds of a stream: an event's line, and how long a broken stream is tried again before Follow gives up.
 const (
 	maxLineBytes = 1 << 20

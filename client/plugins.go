@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -100,4 +101,10 @@ func (c *Client) SetLogger(ctx context.Context, name, level string, cluster bool
 	_, err = c.do(ctx, call{method: http.MethodPut, path: path("admin", "loggers", name), query: url.Values{"scope": {scope}},
 		in: map[string]string{"level": level}, out: &changed})
 	return changed, err
+}
+
+// Schema is the JSON of a schema that messages refer to by its fingerprint.
+func (c *Client) Schema(ctx context.Context, fingerprint string) (schema json.RawMessage, err error) {
+	_, err = c.do(ctx, call{method: http.MethodGet, path: path("schemas", fingerprint), out: &schema})
+	return schema, err
 }

@@ -34,6 +34,8 @@ func TestNoFieldOfAnAnswerIsLost(t *testing.T) {
 		{reflect.TypeFor[control.Event](), reflect.TypeFor[client.Event]()},
 		{reflect.TypeFor[control.Worker](), reflect.TypeFor[client.Worker]()},
 		{reflect.TypeFor[control.Rebalance](), reflect.TypeFor[client.Rebalance]()},
+		{reflect.TypeFor[control.TopicQueues](), reflect.TypeFor[client.TopicQueues]()},
+		{reflect.TypeFor[control.AuditEntry](), reflect.TypeFor[client.AuditEntry]()},
 		{reflect.TypeFor[probe.CheckResult](), reflect.TypeFor[client.CheckResult]()},
 		{reflect.TypeFor[probe.Preview](), reflect.TypeFor[client.Preview]()},
 	} {

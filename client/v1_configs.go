@@ -158,3 +158,35 @@ func ifUnchanged(h http.Header, generation int64) http.Header {
 	h.Set("If-Match", strconv.Quote(strconv.FormatInt(generation, 10)))
 	return h
 }
+
+// TopicQueues is the queues that a source sends to in one topic.
+type TopicQueues struct {
+	Topic   string         `json:"topic"`
+	Version int            `json:"version"` // raised by each change
+	Queues  []QueueAddress `json:"queues"`  // a key's hash modulo their number is the index of the key's queue
+}
+
+// QueueAddress names a queue of a topic.
+type QueueAddress struct {
+	Broker string `json:"broker"`
+	Queue  int    `json:"queue"`
+}
+
+// Queues is the queues that a source sends to, by topic.
+func (c *Client) Queues(ctx context.Context, name string) ([]TopicQueues, error) {
+	var out page[TopicQueues]
+	_, err := c.do(ctx, call{method: http.MethodGet, path: path("v1", "connectors", name, "queues"), out: &out})
+	return out.Items, err
+}
+
+// TakeUpQueues spreads a stopped source's keys over the queues that a topic, or without one all its topics, have now. With
+// force also while sinks have not read to the end, so that later records of a key may be read before earlier ones.
+func (c *Client) TakeUpQueues(ctx context.Context, name, topic string, force bool) ([]TopicQueues, error) {
+	body := struct {
+		Topic string `json:"topic,omitempty"`
+		Force bool   `json:"force,omitempty"`
+	}{topic, force}
+	var out page[TopicQueues]
+	_, err := c.do(ctx, call{method: http.MethodPost, path: path("v1", "connectors", name, "queues"), header: change(), in: body, out: &out})
+	return out.Items, err
+}

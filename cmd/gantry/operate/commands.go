@@ -36,7 +36,7 @@ func New(version string) Tree {
 		{"look", []*cobra.Command{t.getCommand(), t.describeCommand(), t.eventsCommand(), t.logsCommand(), t.topCommand()}},
 		{"declare", []*cobra.Command{t.applyCommand(), t.diffCommand(), t.createCommand(), t.editCommand(), t.patchCommand(),
 			t.labelCommand(), t.rollbackCommand(), t.deleteCommand(), t.importCommand()}},
-		{"act", []*cobra.Command{t.verbCommand(pause), t.verbCommand(resume), t.verbCommand(stop), t.restartCommand(), t.offsetsCommand()}},
+		{"act", []*cobra.Command{t.verbCommand(pause), t.verbCommand(resume), t.verbCommand(stop), t.restartCommand(), t.offsetsCommand(), t.requeueCommand()}},
 		{"try", []*cobra.Command{t.checkCommand(), t.previewCommand()}},
 		{"installation", []*cobra.Command{t.contextCommand(), t.pluginsCommand(), t.loggerCommand()}},
 	} {

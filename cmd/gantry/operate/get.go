@@ -37,7 +37,9 @@ var resources = []resource{
 	{"events", "event", "events [CONNECTOR]: what happened and why", getEvents},
 	{"topics", "topic", "topics [CONNECTOR…]: which topics connectors have used", getTopics},
 	{"offsets", "offset", "offsets CONNECTOR: how far each partition has been copied", getOffsets},
+	{"queues", "queue", "queues SOURCE: which queues it sends to", getQueues},
 	{"loggers", "logger", "the levels of the server's log", getLoggers},
+	{"audit", "audit", "audit [CONNECTOR]: who changed what (for admins)", getAudit},
 }
 
 func findResource(word string) (resource, error) {
