@@ -80,6 +80,7 @@ func start(t *testing.T) *server {
 	t.Cleanup(service.Close)
 	s.Server = httptest.NewServer(api.New(service, slog.New(slog.DiscardHandler)))
 	t.Cleanup(s.Close)
+	s.judged(t)
 	return s
 }
 

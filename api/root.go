@@ -39,6 +39,8 @@ func (h *handlers) registerRoot(a huma.API) {
 		})
 	huma.Register(a, huma.Operation{OperationID: "get-health", Metadata: access.NeedsOnly(access.Viewer), Method: http.MethodGet, Path: "/health", Tags: []string{"Server"},
 		Summary: "Whether the server can do its work", Errors: []int{http.StatusInternalServerError}}, h.health)
+	health := a.OpenAPI().Paths["/health"].Get.Responses
+	health["500"].Content = health["200"].Content // a failure has the same form, which huma cannot know
 	huma.Register(a, huma.Operation{OperationID: "get-schema", Metadata: access.NeedsOnly(access.Viewer), Method: http.MethodGet, Path: "/schemas/{fingerprint}", Tags: []string{"Schemas"},
 		Summary: "A schema that messages refer to", Description: "Messages name the schema of their key and value by fingerprint in the properties `gantry-key-schema` and `gantry-schema`.",
 		Errors: []int{http.StatusNotFound, http.StatusServiceUnavailable}}, h.schema)

@@ -108,8 +108,8 @@ func (c *Catalog) Connectors(ctx context.Context) ([]Connector, error) {
 	return conns, nil
 }
 
-// CreateConnector makes a connector with its first config revision. ErrExists if the name is taken: of several that
-// create the same name at once, exactly one succeeds.
+// CreateConnector makes a connector with its first config revision. It takes over the positions that one of its name and
+// kind has left behind. ErrExists if the name is taken: of several that create the same name at once, exactly one succeeds.
 func (c *Catalog) CreateConnector(ctx context.Context, n NewConnector) (Connector, error) {
 	if n.Desired == "" {
 		n.Desired = StateRunning
@@ -126,7 +126,12 @@ func (c *Catalog) CreateConnector(ctx context.Context, n NewConnector) (Connecto
 			select uid, 1, @class::text, @config::jsonb, @author::text from made),
 		told as (
 			insert into gantry.events (uid, connector, kind, author, detail)
-			select uid, name, @event::text, @author::text, @class::text || ', ' || @desired::text from made)
+			select uid, name, @event::text, @author::text, @class::text || ', ' || @desired::text from made),
+		kept as (
+			delete from gantry.kept_positions k using made where k.connector = made.name and k.kind = @kind::text
+			returning k.partition, k."offset"),
+		resumed as (
+			insert into gantry.positions (uid, partition, "offset") select made.uid, kept.partition, kept."offset" from made, kept)
 		select uid from made`,
 		pgx.StrictNamedArgs{
 			"name": n.Name, "class": n.Class, "kind": n.Kind, "desired": n.Desired, "author": n.Author,
@@ -233,7 +238,7 @@ func (c *Catalog) DeleteConnector(ctx context.Context, name, author string) erro
 	return err
 }
 
-// Forget removes what is left of a deleted connector, positions included, and frees its name. What remains are its events,
+// Forget removes what is left of a deleted connector, positions included unless they are to be kept, and frees its name. What remains are its events,
 // its fences, and that neither its uid nor its writers' numbers nor their epochs come again. An owner that is still there
 // is fenced. Forgetting it again does nothing; one that is not deleted is refused.
 func (c *Catalog) Forget(ctx context.Context, uid int64) error {
@@ -253,6 +258,7 @@ func (c *Catalog) Forget(ctx context.Context, uid int64) error {
 		}
 		args := pgx.StrictNamedArgs{"uid": uid}
 		b := &pgx.Batch{}
+		queueKeep(b, uid)
 		b.Queue(`with gone as (delete from gantry.tasks where uid = @uid returning epoch)
 			update gantry.epoch_floor set epoch = greatest(epoch, (select max(epoch) from gone))`, args)
 		b.Queue("delete from gantry.connectors where uid = @uid", args)
