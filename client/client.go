@@ -38,7 +38,8 @@ const (
 	defaultTimeout  = 30 * time.Second
 	defaultAttempts = 4
 	idleTimeout     = 90 * time.Second
-	maxAnswerBytes  = 64 << 20 // far more than any answer has; keeps a wrong server from filling the memory
+	slowTimeout     = 90 * time.Second // at least, for what a worker has to do: the server waits 35 s for it
+	maxAnswerBytes  = 64 << 20         // far more than any answer has; keeps a wrong server from filling the memory
 )
 
 // Client calls one server. Its methods may be used from any goroutine. Close it when it is not needed any more.
@@ -46,7 +47,6 @@ type Client struct {
 	options Options
 	base    *url.URL
 	http    *http.Client
-	stream  *http.Client // without a time limit
 }
 
 // New makes a client; it calls nothing yet. An error means that the options cannot work.
@@ -65,16 +65,14 @@ func New(o Options) (*Client, error) {
 		o.UserAgent = "gantry-client"
 	}
 	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: o.TLS, ForceAttemptHTTP2: true,
-		MaxIdleConnsPerHost: 8, IdleConnTimeout: idleTimeout, TLSHandshakeTimeout: o.Timeout, ResponseHeaderTimeout: o.Timeout}
+		MaxIdleConnsPerHost: 8, IdleConnTimeout: idleTimeout, TLSHandshakeTimeout: o.Timeout}
 	stay := func(req *http.Request, via []*http.Request) error {
 		if req.URL.Host != base.Host || req.URL.Scheme != base.Scheme || len(via) > 3 {
 			return fmt.Errorf("redirected to %s: name that server instead if it is right", req.URL.Redacted())
 		}
 		return nil
 	}
-	return &Client{options: o, base: base,
-		http:   &http.Client{Transport: transport, CheckRedirect: stay, Timeout: o.Timeout},
-		stream: &http.Client{Transport: transport, CheckRedirect: stay}}, nil
+	return &Client{options: o, base: base, http: &http.Client{Transport: transport, CheckRedirect: stay}}, nil
 }
 
 // Server is the base URL in use, without credentials.
@@ -111,8 +109,10 @@ type call struct {
 	header http.Header
 	in     any // sent as JSON unless nil
 	out    any // decoded from JSON unless nil or the answer is empty
-	// once keeps a call from being repeated whose method says that it could be; harmless is the opposite.
-	once, harmless bool
+	// once keeps a call from being repeated whose method says that it could be.
+	once bool
+	// slow is a call that a worker has to answer.
+	slow bool
 }
 
 // answer is what a caller may want of a response beside its body.
@@ -162,18 +162,24 @@ func (c *Client) do(ctx context.Context, what call) (answer, error) {
 }
 
 func (c *Client) try(ctx context.Context, what call, body []byte) (answer, error) {
+	limit := c.options.Timeout
+	if what.slow {
+		limit = max(limit, slowTimeout)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, &silentError{limit})
+	defer cancel()
 	req, err := c.request(ctx, what, body)
 	if err != nil {
 		return answer{}, err
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
-		return answer{}, c.unreachable(what, err)
+		return answer{}, c.unreachable(ctx, what, err)
 	}
 	defer res.Body.Close() //nolint:errcheck // only read
 	text, err := io.ReadAll(io.LimitReader(res.Body, maxAnswerBytes))
 	if err != nil {
-		return answer{}, c.unreachable(what, err)
+		return answer{}, c.unreachable(ctx, what, err)
 	}
 	got := answer{status: res.StatusCode, header: res.Header}
 	if res.StatusCode >= http.StatusMultipleChoices {

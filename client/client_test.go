@@ -156,6 +156,27 @@ func TestAServerThatIsAwayIsNamed(t *testing.T) {
 	require.ErrorContains(t, err, "http://"+address+" cannot be reached")
 }
 
+func TestAServerThatIsSilentIsGivenUp(t *testing.T) {
+	t.Parallel()
+	var calls atomic.Int32
+	c := dial(t, func(_ http.ResponseWriter, r *http.Request) {
+		calls.Add(1)
+		<-r.Context().Done()
+	}, func(o *client.Options) { o.Timeout, o.Attempts = 50*time.Millisecond, 2 })
+	_, err := c.Names(t.Context())
+	require.ErrorIs(t, err, client.ErrUnreachable)
+	require.ErrorContains(t, err, "no answer within 50ms")
+	require.Equal(t, int32(2), calls.Load())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = c.Names(ctx)
+	require.ErrorIs(t, err, context.Canceled, "who gives up himself is not told of the server")
+	require.NotErrorIs(t, err, client.ErrUnreachable)
+	ctx, cancel = context.WithTimeout(t.Context(), 120*time.Millisecond)
+	defer cancel()
+	require.NoError(t, c.Follow(ctx, client.EventQuery{}, -1, nil), "a stream is tried again until its reader goes")
+}
+
 func TestAWrongServerIsRefusedBeforeAnyCall(t *testing.T) {
 	t.Parallel()
 	for server, says := range map[string]string{"": "no server is named", "ftp://x": "must begin with http", "http://": "must be like",

@@ -117,7 +117,17 @@ func (e *unreachableError) Error() string {
 
 func (e *unreachableError) Unwrap() []error { return []error{ErrUnreachable, e.cause} }
 
-func (c *Client) unreachable(what call, err error) error {
+// silentError is why an attempt was given up.
+type silentError struct{ after time.Duration }
+
+func (e *silentError) Error() string { return fmt.Sprintf("no answer within %s", e.after) }
+
+// unreachable is the error of an attempt that brought no answer.
+func (c *Client) unreachable(ctx context.Context, what call, err error) error {
+	var silent *silentError
+	if errors.As(context.Cause(ctx), &silent) {
+		return &unreachableError{c.base.Redacted(), silent}
+	}
 	if errors.Is(err, context.Canceled) {
 		return fmt.Errorf("%s %s: %w", what.method, what.path, context.Canceled)
 	}

@@ -141,19 +141,24 @@ func (c *Client) openStream(ctx context.Context, q EventQuery, after int64, each
 	if after >= 0 {
 		what.header.Set("Last-Event-ID", strconv.FormatInt(after, 10))
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	patience := time.AfterFunc(c.options.Timeout, func() { cancel(&silentError{c.options.Timeout}) }) // until the stream begins
+	defer patience.Stop()
 	req, err := c.request(ctx, what, nil)
 	if err != nil {
 		return err
 	}
-	res, err := c.stream.Do(req)
+	res, err := c.http.Do(req)
 	if err != nil {
-		return c.unreachable(what, err)
+		return c.unreachable(ctx, what, err)
 	}
+	patience.Stop()
 	defer res.Body.Close() //nolint:errcheck // only read
 	if res.StatusCode != http.StatusOK {
 		text, err := io.ReadAll(io.LimitReader(res.Body, maxLineBytes))
 		if err != nil {
-			return c.unreachable(what, err)
+			return c.unreachable(ctx, what, err)
 		}
 		return newError(what, res, text)
 	}

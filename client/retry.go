@@ -51,7 +51,7 @@ func (w call) repeatable() bool {
 	switch {
 	case w.once:
 		return false
-	case w.harmless || w.header.Get(idempotencyKey) != "":
+	case w.header.Get(idempotencyKey) != "":
 		return true // the server answers the second as it did the first
 	case w.header.Get("If-Match") != "" || w.header.Get("If-None-Match") != "":
 		return false // the second time the condition would fail because of the first

@@ -28,13 +28,13 @@ type CheckResult struct {
 
 // Check has a worker try a config on the real systems.
 func (c *Client) Check(ctx context.Context, config map[string]string) (r CheckResult, err error) {
-	_, err = c.do(ctx, call{method: http.MethodPost, path: "/v1/check", in: map[string]any{"config": config}, out: &r, harmless: true})
+	_, err = c.do(ctx, call{method: http.MethodPost, path: "/v1/check", in: map[string]any{"config": config}, out: &r, slow: true})
 	return r, err
 }
 
 // CheckConnector has a worker try a connector's config on the real systems.
 func (c *Client) CheckConnector(ctx context.Context, name string) (r CheckResult, err error) {
-	_, err = c.do(ctx, call{method: http.MethodPost, path: path("v1", "connectors", name, "check"), out: &r, harmless: true})
+	_, err = c.do(ctx, call{method: http.MethodPost, path: path("v1", "connectors", name, "check"), out: &r, slow: true})
 	return r, err
 }
 
@@ -82,7 +82,7 @@ type Preview struct {
 
 // Preview reads the first records that a config would copy, at most limit.
 func (c *Client) Preview(ctx context.Context, config map[string]string, limit int) (p Preview, err error) {
-	_, err = c.do(ctx, call{method: http.MethodPost, path: "/v1/preview", in: map[string]any{"config": config, "limit": limit}, out: &p, harmless: true})
+	_, err = c.do(ctx, call{method: http.MethodPost, path: "/v1/preview", in: map[string]any{"config": config, "limit": limit}, out: &p, slow: true})
 	return p, err
 }
 
@@ -102,7 +102,7 @@ func (c *Client) PreviewTopic(ctx context.Context, topic string, t TopicPreview)
 	if t.Converter != "" {
 		query.Set("converter", t.Converter)
 	}
-	_, err = c.do(ctx, call{method: http.MethodGet, path: path("v1", "topics", topic, "preview"), query: query, out: &p})
+	_, err = c.do(ctx, call{method: http.MethodGet, path: path("v1", "topics", topic, "preview"), query: query, out: &p, slow: true, once: true})
 	return p, err
 }
 
