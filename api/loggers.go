@@ -47,7 +47,7 @@ func (h *handlers) registerLoggers(a huma.API) {
 			}
 			return &struct{ Body control.LoggerLevel }{level}, nil
 		})
-	huma.Register(a, huma.Operation{OperationID: "set-logger", Metadata: access.NeedsOnly(access.Admin), Method: http.MethodPut,
+	huma.Register(a, huma.Operation{OperationID: "set-logger", Metadata: access.Needs(access.Admin), Method: http.MethodPut,
 		Path: path, Tags: tags, Summary: "Say how much a component logs", MaxBodyBytes: maxBodyBytes,
 		Description: "It holds for what is below the component too, until the process ends. With scope=worker, the default, for the process that answers: 200 with the components concerned; " +
 			"with scope=cluster for every worker and API process, within seconds: 204.",

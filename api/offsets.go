@@ -31,11 +31,11 @@ func (h *handlers) registerOffsets(a huma.API) {
 	tags := []string{"Offsets"}
 	huma.Register(a, huma.Operation{OperationID: "get-offsets", Metadata: access.Needs(access.Viewer), Method: http.MethodGet, Path: path, Tags: tags,
 		Summary: "How far every partition has been copied", Errors: []int{http.StatusNotFound, http.StatusServiceUnavailable}}, h.offsets)
-	huma.Register(a, huma.Operation{OperationID: "alter-offsets", Metadata: access.Needs(access.Editor), Method: http.MethodPatch, Path: path, Tags: tags,
+	huma.Register(a, huma.Operation{OperationID: "alter-offsets", Metadata: access.Needs(access.Operator), Method: http.MethodPatch, Path: path, Tags: tags,
 		Summary: "Say how far partitions have been copied", Description: "The connector has to be STOPPED. Partitions that are not named stay as they are; " +
 			"one whose offset is null begins afresh. It waits a moment for tasks that are still ending.", MaxBodyBytes: maxBodyBytes,
 		Errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable}}, h.alterOffsets)
-	huma.Register(a, huma.Operation{OperationID: "reset-offsets", Metadata: access.Needs(access.Editor), Method: http.MethodDelete, Path: path, Tags: tags,
+	huma.Register(a, huma.Operation{OperationID: "reset-offsets", Metadata: access.Needs(access.Operator), Method: http.MethodDelete, Path: path, Tags: tags,
 		Summary: "Let every partition begin afresh", Description: "The connector has to be STOPPED.", DefaultStatus: http.StatusOK,
 		Errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable}}, h.resetOffsets)
 }

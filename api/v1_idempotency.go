@@ -63,7 +63,8 @@ func (h *handlers) once(hctx huma.Context, next func(huma.Context)) {
 		return
 	}
 	u := hctx.URL()
-	sum := sha256.Sum256([]byte(hctx.Method() + " " + u.RequestURI() + "\n" + string(body)))
+	// The sender counts: nobody gets an answer that was meant for somebody else.
+	sum := sha256.Sum256([]byte(by(hctx.Context()) + "\n" + hctx.Method() + " " + u.RequestURI() + "\n" + string(body)))
 	fingerprint := base64.RawURLEncoding.EncodeToString(sum[:])
 	kept, answered, err := h.service.TakeAnswer(hctx.Context(), key, fingerprint)
 	switch {

@@ -23,6 +23,7 @@ type tolerance struct {
 	task     int
 	progress *Progress
 	logger   *slog.Logger
+	scrub    func(text string) string // nil: texts hold no secrets
 }
 
 // badRecord is a record that cannot go on, with where it came from.
@@ -89,7 +90,7 @@ func (t *tolerance) letter(c *badRecord, p *parcel) Message {
 	for _, note := range []Property{
 		{"topic", c.topic}, {"partition", c.partition}, {"offset", c.offset}, {"connector.name", t.config.Name},
 		{"task.id", strconv.Itoa(t.task)}, {"stage", c.stage}, {"class.name", t.config.Class},
-		{"exception.class.name", reflect.TypeOf(root(c.err)).String()}, {"exception.message", shorten(c.err.Error(), 4<<10)},
+		{"exception.class.name", reflect.TypeOf(root(c.err)).String()}, {"exception.message", shorten(t.scrubbed(c.err.Error()), 4<<10)},
 	} {
 		if note.Value != "" {
 			p.add("__connect.errors."+note.Name, string(appendEscaped(nil, note.Value)))
@@ -97,6 +98,13 @@ func (t *tolerance) letter(c *badRecord, p *parcel) Message {
 	}
 	m.Properties = p.props[first:len(p.props):len(p.props)]
 	return m
+}
+
+func (t *tolerance) scrubbed(text string) string {
+	if t.scrub == nil {
+		return text
+	}
+	return t.scrub(text)
 }
 
 // text is a source's record as a person reads it.

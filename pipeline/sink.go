@@ -42,7 +42,9 @@ type SinkJob struct {
 
 	Logger     *slog.Logger   // default: nothing is logged
 	Failpoints *failpoint.Set // nil is inert
-	Progress   *Progress      // default: a new one, see Sink.Progress
+	// Scrub takes secrets out of what dead letters say of errors; nil: there are none.
+	Scrub    func(text string) string
+	Progress *Progress // default: a new one, see Sink.Progress
 }
 
 // Sink copies records from queues into a sink. Make it with NewSink, call Run once.
@@ -116,7 +118,7 @@ func NewSink(j SinkJob) (*Sink, error) {
 	s := &Sink{config: j.Config, task: j.Task, sink: j.Sink, job: j, retry: &retrier{j.Progress, j.Logger}, progress: j.Progress,
 		points: j.Failpoints, logger: j.Logger, buffer: newByteBudget(j.BufferBytes), chunks: make(chan *pulled, runsAhead), moved: connector.Position{}}
 	s.past = historian{history: j.History, retry: s.retry, every: rememberSink}
-	s.errors = tolerance{config: j.Config.CommonConfig, task: j.Task, progress: j.Progress, logger: j.Logger}
+	s.errors = tolerance{config: j.Config.CommonConfig, task: j.Task, progress: j.Progress, logger: j.Logger, scrub: j.Scrub}
 	return s, nil
 }
 

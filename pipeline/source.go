@@ -57,7 +57,9 @@ type SourceJob struct {
 
 	Logger     *slog.Logger   // default: nothing is logged
 	Failpoints *failpoint.Set // nil is inert
-	Progress   *Progress      // default: a new one, see Source.Progress
+	// Scrub takes secrets out of what dead letters say of errors; nil: there are none.
+	Scrub    func(text string) string
+	Progress *Progress // default: a new one, see Source.Progress
 }
 
 // Source copies records from a source into queues. Make it with NewSource, call Run once.
@@ -118,7 +120,7 @@ func NewSource(j SourceJob) (*Source, error) {
 	s.past = historian{history: j.History, retry: s.retry, every: rememberEvery}
 	s.maker = messageMaker{key: j.Key, value: j.Value, both: structured(j.Config.ValueConverter), schemas: retryingSchemas{j.Schemas, s.retry},
 		known: map[*connector.Schema]string{}, pairs: map[[2]*connector.Schema]*connector.Schema{}, maxBytes: j.MaxMessageBytes}
-	s.errors = tolerance{config: j.Config.CommonConfig, task: j.Task, progress: j.Progress, logger: j.Logger}
+	s.errors = tolerance{config: j.Config.CommonConfig, task: j.Task, progress: j.Progress, logger: j.Logger, scrub: j.Scrub}
 	s.tidings.every = j.Config.CheckpointInterval
 	return s, nil
 }
