@@ -97,8 +97,8 @@ const (
 )
 
 // Follow hands over every event with an id above after as it happens, oldest first, until ctx ends, which is no error, or
-// each returns one. With after -1 it begins with what happens from now on. A stream that breaks is taken up again where it
-// broke; Follow gives up once the server has been away for two minutes.
+// each returns one. With after -1 it begins with what happens from now on, with 0 at the beginning. A stream that breaks is
+// taken up again behind the last event that it brought, if any; Follow gives up once the server has been away for two minutes.
 func (c *Client) Follow(ctx context.Context, q EventQuery, after int64, each func(Event) error) error {
 	seen := time.Now()
 	for {

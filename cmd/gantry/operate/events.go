@@ -91,7 +91,7 @@ func followEvents(ctx context.Context, s *session, q client.EventQuery, last int
 	if err := list.more(s.out, before, true); err != nil {
 		return err
 	}
-	after := int64(-1)
+	after := int64(0) // nothing has happened yet that would be told again
 	if len(before) > 0 {
 		after = before[len(before)-1].ID
 	}
