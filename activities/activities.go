@@ -197,6 +197,7 @@ type Activities struct {
 
 	turns     turns
 	words     words
+	commits   latency
 	abandoned atomic.Int64
 	pruned    atomic.Int64 // when the catalog's history was last pruned, in Unix nanoseconds; 0 is never
 }

@@ -44,6 +44,7 @@ func (a *Activities) start(ctx context.Context, p plan, lease *catalog.Lease) *j
 	jctx, cancel := context.WithCancel(ctx)
 	j := &job{done: make(chan error, 1), drain: make(chan struct{}), cancel: cancel, progress: pipeline.NewProgress(),
 		ledger: newLedger(lease, a.Catalog)}
+	j.ledger.commits = &a.commits
 	go func() { // waited for through done; what does not end is counted as abandoned
 		defer cancel()
 		err := guarded("the task", func() error { return a.copy(jctx, p, lease, j) })
@@ -118,7 +119,7 @@ func (a *Activities) copySource(ctx context.Context, p plan, plugin connector.Pl
 		History: j.ledger, Report: func(ctx context.Context, problem error) {
 			a.note(ctx, p, eventOf(problem), j.scrub.Load().Text(problem.Error()))
 		},
-		Logger: p.log, Failpoints: a.config.Failpoints, Progress: j.progress,
+		Logger: p.log, Failpoints: a.config.Failpoints, Progress: j.progress, Scrub: j.scrub.Load().Text,
 	})
 	if err != nil {
 		return err
@@ -165,7 +166,7 @@ func (a *Activities) copySink(ctx context.Context, p plan, plugin connector.Plug
 		Transforms: func() (pipeline.Transformer, error) { return transformer(config, plugin.Kind) },
 		Broker:     a.Broker, Ledger: j.ledger, Lease: leaseClock{lease}, Schemas: a.schemas,
 		Queues: queueMap{a, p.conn.UID, true, deadLetterQueues}, Start: start, History: j.ledger,
-		Logger: p.log, Failpoints: a.config.Failpoints, Progress: j.progress,
+		Logger: p.log, Failpoints: a.config.Failpoints, Progress: j.progress, Scrub: j.scrub.Load().Text,
 	})
 	if err != nil {
 		return err

@@ -30,8 +30,9 @@ func (l leaseClock) Wait(ctx context.Context) error { return fencedAs(l.lease.Wa
 
 // ledger is the task's page in the catalog as the copy loop sees it. It also remembers what the activity wants to know.
 type ledger struct {
-	lease *catalog.Lease
-	pages pages
+	lease   *catalog.Lease
+	pages   pages
+	commits *latency // nil: not counted
 
 	mu       sync.Mutex
 	open     map[pipeline.Queue]bool
@@ -64,8 +65,12 @@ func (l *ledger) Commit(ctx context.Context, c pipeline.Checkpoint) error {
 	for _, q := range c.Close {
 		cp.Close = append(cp.Close, catalog.Queue(q))
 	}
+	began := time.Now()
 	if err := l.lease.Commit(ctx, cp); err != nil {
 		return fencedAs(err)
+	}
+	if l.commits != nil {
+		l.commits.observe(time.Since(began))
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

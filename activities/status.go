@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gantry-connect/gantry/catalog"
+	"github.com/gantry-connect/gantry/pipeline"
 )
 
 // turns are the tasks that are with this worker, and what is still to be told of those that have left.
@@ -110,6 +111,8 @@ type TaskInfo struct {
 	Task      int
 	Since     time.Time
 	Heartbeat Heartbeat
+	Progress  pipeline.Snapshot // zero while the task has no lease
+	Claimed   bool              // it has a lease
 }
 
 // Tasks are the tasks that are with this worker, by connector and number.
@@ -117,7 +120,8 @@ func (a *Activities) Tasks() []TaskInfo {
 	all := a.turns.all()
 	infos := make([]TaskInfo, len(all))
 	for i, t := range all {
-		infos[i] = TaskInfo{t.in.Connector, t.in.UID, t.in.Task, t.began, t.heartbeat(false)}
+		s, lease, _ := t.snapshot()
+		infos[i] = TaskInfo{t.in.Connector, t.in.UID, t.in.Task, t.began, t.heartbeat(false), s, lease != nil}
 	}
 	slices.SortFunc(infos, func(a, b TaskInfo) int {
 		return cmp.Or(cmp.Compare(a.Connector, b.Connector), cmp.Compare(a.Task, b.Task))

@@ -163,7 +163,9 @@ func TestTasksStayInTheirGroup(t *testing.T) {
 	require.Equal(t, 2, big.Health().Share, "shares are those of the group")
 
 	big.halt(t)
-	r.await("it shows", func() bool { return strings.HasPrefix(status(), `RUNNING: no worker of group "big" is alive`) || r.nudge() })
+	r.await("it shows", func() bool {
+		return strings.HasPrefix(status(), `RUNNING: no worker of group "big" is alive`) || r.nudge()
+	})
 	events, err := r.catalog.Events(t.Context(), conn.UID, 50)
 	require.NoError(t, err)
 	require.True(t, slices.ContainsFunc(events, func(e catalog.Event) bool { return e.Kind == "no worker" }))

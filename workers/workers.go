@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
@@ -57,6 +58,8 @@ type Config struct {
 	ReportEvery time.Duration
 	// Activities is passed on; its Worker and Logger are set here.
 	Activities activities.Config
+	// Metrics gets the worker's Collector; nil: nobody does.
+	Metrics prometheus.Registerer
 	// Logger gets what goes wrong and comings and goings. Default: nothing is logged.
 	Logger *slog.Logger
 }
@@ -137,8 +140,14 @@ func New(c Config, d Deps) (*Worker, error) {
 	}
 	slots := newSlots(c.Capacity)
 	log := c.Logger.With("worker", c.ID)
-	return &Worker{config: c, deps: d, log: log, slots: slots, ready: make(chan struct{}),
-		members: &members{config: c, catalog: d.Catalog, slots: slots, log: log}}, nil
+	w := &Worker{config: c, deps: d, log: log, slots: slots, ready: make(chan struct{}),
+		members: &members{config: c, catalog: d.Catalog, slots: slots, log: log}}
+	if c.Metrics != nil {
+		if err := c.Metrics.Register(w.Collector()); err != nil {
+			return nil, fmt.Errorf("register the metrics of worker %s: %w", c.ID, err)
+		}
+	}
+	return w, nil
 }
 
 // Run makes a worker and runs it; see Worker.Run.
@@ -279,6 +288,7 @@ type Health struct {
 	Running   int   // how many it has
 	Abandoned int64 // tasks that were left behind because they did not end
 	Tasks     []activities.TaskInfo
+	Commits   activities.Latency // of all tasks that were here
 }
 
 // Health may be called at any time.
@@ -289,6 +299,7 @@ func (w *Worker) Health() Health {
 	defer w.mu.Unlock()
 	if w.activities != nil {
 		h.Running, h.Abandoned, h.Tasks = w.activities.Running(), w.activities.Abandoned(), w.activities.Tasks()
+		h.Commits = w.activities.Commits()
 	}
 	return h
 }

@@ -26,6 +26,7 @@ type parts struct {
 	catalog  *catalog.Catalog
 	temporal client.Client
 	rocketmq *rocketmq.Client
+	metrics  *metrics
 }
 
 // openParts reaches catalog and Temporal, and prepares RocketMQ's client, which connects when it is used.
@@ -39,8 +40,11 @@ func openParts(ctx context.Context, settings *loaded, levels *logging.Levels) (_
 	if p.catalog, err = catalog.Open(ctx, catalog.Config{URL: settings.catalogURL(), Logger: levels.Logger("catalog")}); err != nil {
 		return nil, err
 	}
+	if p.metrics, err = newMetrics(); err != nil {
+		return nil, err
+	}
 	address := settings.get("temporal.address")
-	p.temporal, err = client.DialContext(ctx, client.Options{HostPort: address, Namespace: settings.get("temporal.namespace"),
+	p.temporal, err = client.DialContext(ctx, client.Options{MetricsHandler: p.metrics.temporal, HostPort: address, Namespace: settings.get("temporal.namespace"),
 		Identity: settings.get("worker.id"), Logger: temporallog.NewStructuredLogger(levels.Logger("temporal")),
 		ConnectionOptions: client.ConnectionOptions{DialOptions: []grpc.DialOption{workers.ShortPolls(workflows.TaskTaskQueue)}}})
 	if err != nil {

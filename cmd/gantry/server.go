@@ -78,9 +78,12 @@ func runWorker(ctx context.Context, p *parts) error {
 	if err != nil {
 		return err
 	}
-	g, ctx := errgroup.WithContext(ctx) // owns worker and profiles
+	g, ctx := errgroup.WithContext(ctx) // owns worker, profiles and metrics
 	if address := p.settings.get("worker.pprof"); address != "" {
 		g.Go(func() error { return servePprof(ctx, address) })
+	}
+	if address := p.settings.get("worker.metrics"); address != "" {
+		g.Go(func() error { return p.metrics.serve(ctx, address) })
 	}
 	g.Go(func() error { return work(ctx, p, points) })
 	return g.Wait()
@@ -101,6 +104,7 @@ func work(ctx context.Context, p *parts, points *failpoint.Set) error {
 	return workers.Run(ctx, workers.Config{
 		ID: s.get("worker.id"), Version: version(), Group: s.get("worker.group"), Capacity: s.number("worker.capacity"),
 		Namespace: s.get("temporal.namespace"), Activities: activities.Config{Failpoints: points, SchemaTopic: s.get("rocketmq.schema-topic")}, Logger: p.levels.Logger("workers"),
+		Metrics: p.metrics.registry,
 	}, workers.Deps{Temporal: p.temporal, Catalog: p.catalog, RocketMQ: p.rocketmq, Plugins: plugins, Secrets: resolver})
 }
 
