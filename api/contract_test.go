@@ -3,6 +3,7 @@ package api_test
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gantry-connect/gantry/api"
 	"github.com/gantry-connect/gantry/catalog"
 )
 
@@ -98,6 +100,18 @@ func TestShapes(t *testing.T) {
 	s.golden(t, "GET", "/admin/loggers", "", 200, "loggers")
 	s.golden(t, "GET", "/admin/loggers/root", "", 200, "logger")
 	s.golden(t, "GET", "/nope", "", 404, "error")
+}
+
+// A server that starts says so, and answers everything else in a way that clients repeat.
+func TestAServerThatStarts(t *testing.T) {
+	t.Parallel()
+	var gate api.Gate
+	s := &server{Server: httptest.NewServer(&gate)}
+	t.Cleanup(s.Close)
+	s.want(t, "GET", "/health", "", 503, `{"status":"starting","message":"Gantry is starting."}`)
+	s.refused(t, "GET", "/connectors", "", 503, "The server is starting; try again in a moment.")
+	gate.Open(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	s.want(t, "GET", "/health", "", 204, "")
 }
 
 func TestASlashBehindAPathChangesNothing(t *testing.T) {

@@ -24,7 +24,7 @@ const compatibleVersion = "4.3.1"
 
 // Health is the answer to GET /health.
 type Health struct {
-	Status  string `json:"status" enum:"healthy,unhealthy"`
+	Status  string `json:"status" enum:"healthy,starting,unhealthy"`
 	Message string `json:"message"`
 }
 
@@ -38,9 +38,10 @@ func (h *handlers) registerRoot(a huma.API) {
 			return &struct{ Body ServerInfo }{ServerInfo{Version: compatibleVersion, Commit: h.service.Version(), KafkaClusterID: h.service.Environment()}}, nil
 		})
 	huma.Register(a, huma.Operation{OperationID: "get-health", Metadata: access.NeedsOnly(access.Viewer), Method: http.MethodGet, Path: "/health", Tags: []string{"Server"},
-		Summary: "Whether the server can do its work", Errors: []int{http.StatusInternalServerError}}, h.health)
+		Summary: "Whether the server can do its work", Errors: []int{http.StatusInternalServerError, http.StatusServiceUnavailable}}, h.health)
 	health := a.OpenAPI().Paths["/health"].Get.Responses
 	health["500"].Content = health["200"].Content // a failure has the same form, which huma cannot know
+	health["503"].Content = health["200"].Content // while the server starts; see Gate
 	huma.Register(a, huma.Operation{OperationID: "get-schema", Metadata: access.NeedsOnly(access.Viewer), Method: http.MethodGet, Path: "/schemas/{fingerprint}", Tags: []string{"Schemas"},
 		Summary: "A schema that messages refer to", Description: "Messages name the schema of their key and value by fingerprint in the properties `gantry-key-schema` and `gantry-schema`.",
 		Errors: []int{http.StatusNotFound, http.StatusServiceUnavailable}}, h.schema)

@@ -112,22 +112,36 @@ func runAPI(ctx context.Context, p *parts) error {
 	if err := p.settings.checkExposure(); err != nil {
 		return err
 	}
+	var gate api.Gate
+	g, gctx := errgroup.WithContext(ctx) // owns the server
+	g.Go(func() error { return listenAndServe(gctx, p, &gate) })
+	service, err := openAPI(gctx, p, &gate)
+	if err != nil {
+		g.Go(func() error { return err }) // ends the server
+		return g.Wait()
+	}
+	defer service.Close()
+	return g.Wait()
+}
+
+// openAPI makes what answers the API's requests and opens the gate to it. Close the service once no request comes any more.
+func openAPI(ctx context.Context, p *parts, gate *api.Gate) (*control.Service, error) {
 	environment, err := p.catalog.BindEnvironment(ctx, p.settings.get("temporal.namespace"))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	box, err := p.box(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	service := control.New(control.Options{Connectors: p.catalog, Progress: p.catalog, Plugins: plugins,
 		Notifier: control.Temporal{Client: p.temporal}, Prober: control.Temporal{Client: p.temporal}, Queues: workers.Broker{Client: p.rocketmq}, Environment: environment, Version: version(), Logger: p.levels.Logger("control"), Loggers: p.levels,
 		Secrets: box, Tracking: control.Tracking{Disabled: p.settings.get("topic.tracking.enable") == "false",
 			ResetForbidden: p.settings.get("topic.tracking.allow.reset") == "false"}})
-	defer service.Close()
 	guard, err := newGuard(p)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return listenAndServe(ctx, p, api.NewGuarded(service, p.levels.Logger("api"), guard))
+	gate.Open(api.NewGuarded(service, p.levels.Logger("api"), guard))
+	return service, nil
 }
