@@ -3,9 +3,9 @@ package api
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sort"
-	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -94,14 +94,7 @@ func scalar(raw json.RawMessage) (string, error) {
 		err := json.Unmarshal(raw, &s)
 		return s, err
 	case '{', '[':
-		return "", fmt.Errorf("must be a string, number or bool, not %s", strconv.Quote(abbreviate(raw)))
+		return "", errors.New("must be a string, number or bool, not an object or a list") // it is not repeated: it may hold a secret
 	}
 	return string(raw), nil
-}
-
-func abbreviate(raw []byte) string {
-	if len(raw) > 40 {
-		return string(raw[:40]) + "…"
-	}
-	return string(raw)
 }
