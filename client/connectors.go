@@ -112,6 +112,19 @@ func (c *Client) Expanded(ctx context.Context) (all map[string]Expanded, err err
 	return all, err
 }
 
+// Infos is every connector as it was asked for, by name.
+func (c *Client) Infos(ctx context.Context) (map[string]Info, error) {
+	var all map[string]Expanded
+	if _, err := c.do(ctx, call{method: http.MethodGet, path: "/connectors", query: url.Values{"expand": {"info"}}, out: &all}); err != nil {
+		return nil, err
+	}
+	infos := make(map[string]Info, len(all))
+	for name, e := range all {
+		infos[name] = e.Info
+	}
+	return infos, nil
+}
+
 // Connector is one connector as it was asked for.
 func (c *Client) Connector(ctx context.Context, name string) (info Info, err error) {
 	_, err = c.do(ctx, call{method: http.MethodGet, path: path("connectors", name), out: &info})

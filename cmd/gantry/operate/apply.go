@@ -112,10 +112,16 @@ func (a *applying) do(ctx context.Context, s *session) error {
 		}
 	}
 	out := newOutcomes(s, a.dryRun)
+	var look lookup
+	if a.dryRun != "client" {
+		if look, err = lookUp(ctx, s.api, len(all)); err != nil {
+			return err
+		}
+	}
 	for _, m := range all {
 		what := "read"
-		if a.dryRun != "client" {
-			what, err = m.apply(ctx, s.api, a.dryRun == "server")
+		if look != nil {
+			what, err = m.apply(ctx, s.api, look, a.dryRun == "server")
 		}
 		out.add(m.Name, what, wrapSource(m, err))
 		if ctx.Err() != nil {
@@ -159,8 +165,8 @@ func (a *applying) pruneRest(ctx context.Context, s *session, declared []manifes
 }
 
 // apply makes the connector as the manifest says and tells what that was.
-func (m manifest) apply(ctx context.Context, api *client.Client, dry bool) (string, error) {
-	now, err := fetch(ctx, api, m.Name)
+func (m manifest) apply(ctx context.Context, api *client.Client, look lookup, dry bool) (string, error) {
+	now, err := look(ctx, m.Name)
 	if errors.Is(err, client.ErrNotFound) {
 		_, err := api.Create(ctx, client.NewConnector{Name: m.Name, Config: m.Config, Labels: m.Labels, InitialState: m.InitialState}, dry)
 		return created, err
@@ -210,7 +216,40 @@ type kept struct {
 	revision int64
 }
 
-// fetch reads a connector in the form of a manifest.
+// lookup reads a connector in the form of a manifest.
+type lookup func(ctx context.Context, name string) (kept, error)
+
+// enough is from how many connectors on all that there are are read at once, instead of each by itself.
+const enough = 3
+
+// lookUp is a lookup for n connectors.
+func lookUp(ctx context.Context, api *client.Client, n int) (lookup, error) {
+	if n < enough {
+		return func(ctx context.Context, name string) (kept, error) { return fetch(ctx, api, name) }, nil
+	}
+	overviews, err := api.Overviews(ctx, client.Query{})
+	if err != nil {
+		return nil, err
+	}
+	infos, err := api.Infos(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[string]kept, len(overviews))
+	for _, o := range overviews {
+		if info, ok := infos[o.Name]; ok {
+			all[o.Name] = kept{manifest{Name: o.Name, Config: withoutName(info.Config), Labels: o.Labels}, o.Revision}
+		}
+	}
+	return func(_ context.Context, name string) (kept, error) {
+		if k, ok := all[name]; ok {
+			return k, nil
+		}
+		return kept{}, fmt.Errorf("connector %s: %w", name, client.ErrNotFound)
+	}, nil
+}
+
+// fetch reads one connector.
 func fetch(ctx context.Context, api *client.Client, name string) (kept, error) {
 	config, revision, err := api.Config(ctx, name)
 	if err != nil {

@@ -85,9 +85,13 @@ func diffFiles(ctx context.Context, s *session, f *files) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	look, err := lookUp(ctx, s.api, len(all))
+	if err != nil {
+		return false, err
+	}
 	differs := false
 	for _, m := range all {
-		now, err := fetch(ctx, s.api, m.Name)
+		now, err := look(ctx, m.Name)
 		if err != nil && !errors.Is(err, client.ErrNotFound) {
 			return false, wrapSource(m, err)
 		}

@@ -197,17 +197,35 @@ func getConnectors(ctx context.Context, s *session, g *getting, names []string) 
 		rows := make([]listedConnector, len(all))
 		for i, c := range all {
 			rows[i].Overview = c
-			if !s.out.structured() || g.watch {
-				continue
-			}
-			config, _, err := s.api.Config(ctx, c.Name)
-			if err != nil {
-				return nil, err
-			}
-			rows[i].Config = withoutName(config)
 		}
-		return rows, nil
+		if !s.out.structured() || g.watch {
+			return rows, nil
+		}
+		return rows, addConfigs(ctx, s.api, rows)
 	})
+}
+
+// addConfigs reads the configs of connectors, of many all at once.
+func addConfigs(ctx context.Context, api *client.Client, rows []listedConnector) error {
+	config := func(name string) (map[string]string, error) {
+		config, _, err := api.Config(ctx, name)
+		return config, err
+	}
+	if len(rows) >= enough {
+		infos, err := api.Infos(ctx)
+		if err != nil {
+			return err
+		}
+		config = func(name string) (map[string]string, error) { return infos[name].Config, nil }
+	}
+	for i := range rows {
+		c, err := config(rows[i].Name)
+		if err != nil {
+			return err
+		}
+		rows[i].Config = withoutName(c)
+	}
+	return nil
 }
 
 // overviews are the connectors named, or those that the selector matches.
