@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -129,7 +130,7 @@ func describe(mux *http.ServeMux, h *handlers) huma.API {
 	return a
 }
 
-// badRequests documents what installErrors does: huma's 422 is answered as 400.
+// badRequests documents what installErrors does: huma's 422 is answered as 400. It adds how bodies are refused that are not read.
 func badRequests(doc *huma.OpenAPI) {
 	for _, item := range doc.Paths {
 		for _, op := range []*huma.Operation{item.Get, item.Put, item.Post, item.Delete, item.Patch} {
@@ -141,6 +142,12 @@ func badRequests(doc *huma.OpenAPI) {
 				op.Responses["400"].Description = http.StatusText(http.StatusBadRequest)
 			}
 			delete(op.Responses, "422")
+			if op.RequestBody == nil {
+				continue
+			}
+			for _, status := range []int{http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType} {
+				op.Responses[strconv.Itoa(status)] = &huma.Response{Description: http.StatusText(status), Content: op.Responses["400"].Content}
+			}
 		}
 	}
 }

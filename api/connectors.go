@@ -19,9 +19,9 @@ type Named struct {
 
 // CreateConnector is the body of POST /connectors.
 type CreateConnector struct {
-	Name         string `json:"name,omitempty" example:"flights-in" doc:"Blanks around it are dropped. May stand in the config instead."`
+	Name         string `json:"name,omitempty" nullable:"true" example:"flights-in" doc:"Blanks around it are dropped. May stand in the config instead."`
 	Config       Config `json:"config"`
-	InitialState string `json:"initial_state,omitempty" doc:"RUNNING (the default), PAUSED or STOPPED, in any case."`
+	InitialState string `json:"initial_state,omitempty" nullable:"true" doc:"RUNNING (the default), PAUSED or STOPPED, in any case."`
 }
 
 // Expanded is a connector in a list with expand.

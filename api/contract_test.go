@@ -216,6 +216,35 @@ func TestInitialStates(t *testing.T) {
 	}
 }
 
+// Clients differ in what they send beside what is asked for.
+func TestClientsAreTakenAsTheyCome(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	send := func(method, path, body string, header ...string) int {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, strings.NewReader(body))
+		require.NoError(t, err)
+		for i := 0; i < len(header); i += 2 {
+			req.Header.Set(header[i], header[i+1])
+		}
+		res, err := s.Client().Do(req)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		return res.StatusCode
+	}
+	const js = "application/json"
+	body := func(name string) string { return `{"name":"` + name + `","config":` + source + `,"initial_state":null}` }
+	require.Equal(t, 201, send("POST", "/connectors", body("a"), "Content-Type", js, "Accept", js), "nulls stand for what is not given")
+	require.Equal(t, 201, send("POST", "/connectors/?forward=false", body("b"), "Content-Type", js+"; charset=utf-8", "Accept", "text/html, */*"))
+	require.Equal(t, 201, send("POST", "/connectors", `{"name":null,"config":{"name":"c","connector.class":"TestSource","topic":"t","file":"f","tasks.max":1}}`, "Content-Type", js))
+	require.Equal(t, 201, send("POST", "/connectors", body("d")), "a body without a type is taken for JSON")
+	require.Equal(t, 202, send("PUT", "/connectors/a/pause", "{}", "Content-Type", js), "a body that is not asked for is ignored")
+	require.Equal(t, 202, send("PUT", "/connectors/a/resume", "", "Content-Type", "application/x-www-form-urlencoded"))
+	require.Equal(t, 200, send("GET", "/connectors?expand=info&expand=status&expand=x&what=ever", "", "Accept", "application/vnd.other"))
+	require.Equal(t, 200, send("HEAD", "/connectors", ""))
+	require.Equal(t, 415, send("PUT", "/connectors/a/config", source, "Content-Type", "application/x-www-form-urlencoded"), "as Kafka Connect says")
+}
+
 // A stopped connector has no tasks, and a paused one that was stopped before has none either until it runs again.
 func TestTasksOfConnectorsThatRest(t *testing.T) {
 	t.Parallel()
