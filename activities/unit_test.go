@@ -208,6 +208,8 @@ type pruned struct {
 
 func (p *pruned) Connectors(context.Context) ([]catalog.Connector, error) { return nil, nil }
 
+func (p *pruned) Workers(context.Context) ([]catalog.Worker, error) { return nil, nil }
+
 func (p *pruned) Prune(_ context.Context, keep time.Duration) error {
 	p.times, p.keep = p.times+1, keep
 	return errors.New("connection refused")
