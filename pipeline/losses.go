@@ -108,7 +108,7 @@ func (l *lane) resolveFrom(ctx context.Context, end int64) (int64, error) {
 	if err := l.stillThere(ctx, last, start, bound, last.offset < low); err != nil {
 		return 0, err
 	}
-	if end > next {
+	if !l.shorter(end, next) {
 		return next, nil
 	}
 	// The queue has lost messages of others only; what was sent may lie among what replaced them.
@@ -116,6 +116,14 @@ func (l *lane) resolveFrom(ctx context.Context, end int64) (int64, error) {
 		return max(last.offset+1, start), nil
 	}
 	return max(start, end-learnBehind), nil
+}
+
+// shorter reports whether the queue, which fence says ends at end, ended behind that before, at was.
+func (l *lane) shorter(end, was int64) bool {
+	if l.fences {
+		return end <= was // the fence lies at end-1
+	}
+	return end < was
 }
 
 // recoverFrom says from where on an open queue, of which o is recorded, is read back up to end, behind the fence.
@@ -135,9 +143,10 @@ func (l *lane) recoverFrom(ctx context.Context, o OpenQueue, end int64) (OpenQue
 		o = OpenQueue{Queue: o.Queue, Low: min(o.Low, end)}
 	case err != nil:
 		return o, err
-	case end <= o.Low && o.TailSeq > 0: // others' messages are lost, and what was sent may lie among what replaced them
+	case !l.shorter(end, o.Low):
+	case o.TailSeq > 0: // others' messages are lost, and what was sent may lie among what replaced them
 		o.Low = max(o.Tail+1, start)
-	case end <= o.Low:
+	default:
 		o.Low = max(start, end-learnBehind)
 	}
 	if o.Low >= end || start <= o.Low {

@@ -298,6 +298,16 @@ func (m *model) misbehave(seed uint64) {
 	}
 }
 
+// behave ends what misbehave began.
+func (m *model) behave() {
+	m.broker.mu.Lock()
+	m.broker.fate = nil
+	m.broker.mu.Unlock()
+	m.catalog.mu.Lock()
+	m.catalog.ops = func(string) (error, error) { m.watchSoon(); return nil, nil }
+	m.catalog.mu.Unlock()
+}
+
 // overlap starts owners until one has committed everything; some die, some go on beside their successor.
 func (m *model) overlap(seed uint64) {
 	random := rand.New(rand.NewPCG(seed, 3))
@@ -323,7 +333,7 @@ func (m *model) overlap(seed uint64) {
 				cancel()
 			}
 			if len(cancels) > 60 { // let one come through
-				m.broker.fate, m.catalog.ops = nil, func(what string) (error, error) { m.watchSoon(); return nil, nil }
+				m.behave()
 			}
 		}
 	}
