@@ -34,7 +34,8 @@ func (c *Config) UnmarshalJSON(data []byte) error {
 	out := make(Config, len(raw))
 	for _, key := range keys {
 		if isNull(raw[key]) {
-			return fmt.Errorf("config key %q: Null value can not be supplied as the configuration value.", key) //nolint:staticcheck // Kafka Connect's words
+			//lint:ignore ST1005 these are Kafka Connect's words, which clients match
+			return fmt.Errorf("config key %q: Null value can not be supplied as the configuration value.", key)
 		}
 		text, err := scalar(raw[key])
 		if err != nil {
