@@ -233,7 +233,9 @@ func TestClientsAreTakenAsTheyCome(t *testing.T) {
 		return res.StatusCode
 	}
 	const js = "application/json"
-	body := func(name string) string { return `{"name":"` + name + `","config":` + source + `,"initial_state":null}` }
+	body := func(name string) string {
+		return `{"name":"` + name + `","config":` + source + `,"initial_state":null}`
+	}
 	require.Equal(t, 201, send("POST", "/connectors", body("a"), "Content-Type", js, "Accept", js), "nulls stand for what is not given")
 	require.Equal(t, 201, send("POST", "/connectors/?forward=false", body("b"), "Content-Type", js+"; charset=utf-8", "Accept", "text/html, */*"))
 	require.Equal(t, 201, send("POST", "/connectors", `{"name":null,"config":{"name":"c","connector.class":"TestSource","topic":"t","file":"f","tasks.max":1}}`, "Content-Type", js))
