@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/big"
@@ -88,7 +89,7 @@ func serveTLS(t *testing.T, files api.TLSFiles) string {
 
 func trusting(t *testing.T, roots *x509.CertPool, own ...tls.Certificate) *http.Client {
 	t.Helper()
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: own}}
+	transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: own}}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport}
 }
@@ -99,7 +100,9 @@ func getTLS(c *http.Client, address string) error {
 		return err
 	}
 	defer res.Body.Close() //nolint:errcheck // only read
-	_, err = io.ReadAll(res.Body)
+	if _, err = io.ReadAll(res.Body); err == nil && res.Proto != "HTTP/2.0" {
+		err = fmt.Errorf("answered with %s", res.Proto)
+	}
 	return err
 }
 
