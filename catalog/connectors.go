@@ -176,7 +176,9 @@ func (c *Catalog) ChangeConfig(ctx context.Context, name, author string, next fu
 		if conn.Desired == StateDeleted {
 			return ErrDeleting
 		}
-		to, err := next(*conn)
+		now := *conn
+		now.Config = maps.Clone(conn.Config) // next may change it
+		to, err := next(now)
 		switch {
 		case err != nil:
 			return err

@@ -12,7 +12,7 @@ import (
 
 // How long a creation waits for the name of a connector that was deleted a moment ago, and how often it looks.
 const (
-	namePatience = 10 * time.Second
+	namePatience = 20 * time.Second
 	nameLook     = 50 * time.Millisecond
 )
 
