@@ -72,19 +72,19 @@ test: build ## Run all tests against the real servers (PKGS=./catalog/...: only 
 	exit $$status
 
 # Schemathesis makes requests up from the OpenAPI document. It needs Python 3.10: where there is none, this says so and goes on.
-SCHEMATHESIS := $(CURDIR)/.cache/schemathesis-venv
+SCHEMATHESIS_VENV := $(CURDIR)/.cache/schemathesis-venv
 
 .PHONY: fuzz-api
 fuzz-api: ## Hold the REST API against its OpenAPI document, with requests made up by Schemathesis (a minute; needs python3)
 	@if ! python3 -c 'import venv, ensurepip, sys; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1; then \
 		echo "not asked: there is no Python 3.10 or later with venv here"; else \
-		$(MAKE) --no-print-directory $(SCHEMATHESIS)/installed && \
-		SCHEMATHESIS=$(SCHEMATHESIS)/bin/schemathesis $(MAKE) --no-print-directory test PKGS=./e2e \
+		$(MAKE) --no-print-directory $(SCHEMATHESIS_VENV)/installed && \
+		SCHEMATHESIS=$(SCHEMATHESIS_VENV)/bin/schemathesis $(MAKE) --no-print-directory test PKGS=./e2e \
 			TEST_FLAGS="-count=1 -tags schemathesis -timeout 8m -v -run TestAnswersAreAsTheDocumentSays"; fi
 
-$(SCHEMATHESIS)/installed: tools/schemathesis/requirements.txt
-	@python3 -m venv --clear $(SCHEMATHESIS)
-	@$(SCHEMATHESIS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+$(SCHEMATHESIS_VENV)/installed: tools/schemathesis/requirements.txt
+	@python3 -m venv --clear $(SCHEMATHESIS_VENV)
+	@$(SCHEMATHESIS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 .PHONY: bench
