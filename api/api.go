@@ -127,6 +127,7 @@ func describe(mux *http.ServeMux, h *handlers) huma.API {
 	undefinedKeys(a.OpenAPI())
 	documentProblems(a.OpenAPI())
 	secure(a.OpenAPI())
+	exemplify(a.OpenAPI())
 	return a
 }
 
