@@ -181,7 +181,7 @@ type outcome struct {
 func (c *committer) commitRound(ctx context.Context, round []*commit) []outcome {
 	verdicts, outage, err := c.send(ctx, round)
 	switch {
-	case outage: // what became of it is unknown; a repetition does nothing if it was stored
+	case outage, err != nil && ctx.Err() != nil: // what became of it is unknown; a repetition does nothing if it was stored
 		return outcomes(round, func(*commit) outcome { return outcome{retry: true} })
 	case err != nil && len(round) > 1:
 		c.split.Add(1)

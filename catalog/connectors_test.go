@@ -54,7 +54,8 @@ func TestAConnectorComesBackAsItWasMade(t *testing.T) {
 	require.Equal(t, made, got)
 	require.Equal(t, catalog.Connector{
 		UID: got.UID, Name: "orders", Class: "FileSource", Kind: "source", Desired: catalog.StateStopped, Revision: 1,
-		Config: map[string]string{"topic": "t", "": "\"ü"}, Author: "ada", Created: got.Created, Updated: got.Updated,
+		Config: map[string]string{"topic": "t", "": "\"ü"}, Labels: map[string]string{}, Author: "ada",
+		Created: got.Created, Updated: got.Updated,
 	}, got)
 	require.False(t, got.Created.IsZero() || got.Updated.IsZero())
 }

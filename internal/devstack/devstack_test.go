@@ -76,7 +76,9 @@ func TestEveryServerSurvivesKillStopAndRestart(t *testing.T) {
 
 	require.Equal(t, before, s.Info, "addresses move at a restart")
 	require.Equal(t, 2, count(t, s, "select count(*) from kept"))
-	require.Contains(t, admin(t, s, "topicList"), topic)
+	for !strings.Contains(admin(t, s, "topicList"), topic) { // the broker tells the name server soon after it listens
+		require.NoError(t, ctx.Err())
+	}
 	out, err := exec.CommandContext(ctx, filepath.Join(root(t), ".cache", "bin", "temporal"), "operator", "search-attribute", "list",
 		"--namespace", "kept", "--address", s.TemporalAddress).CombinedOutput()
 	require.NoError(t, err, "%s", out)
@@ -278,7 +280,9 @@ func admin(t *testing.T, s *devstack.Stack, args ...string) string {
 	home := t.TempDir()
 	cmd := exec.CommandContext(t.Context(), "java", append([]string{"-Duser.home=" + home, "-Drocketmq.home.dir=" + home,
 		"-cp", filepath.Join(libs[0], "*"), "org.apache.rocketmq.tools.command.MQAdminStartup"}, append(args, "-n", s.NameServer)...)...)
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	var problems strings.Builder
+	cmd.Stderr = &problems
+	out, err := cmd.Output()
+	require.NoError(t, err, "%s %s", out, &problems)
 	return string(out)
 }
