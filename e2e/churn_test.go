@@ -24,13 +24,13 @@ type wanted struct {
 	cfg   config
 }
 
-// TestWhatWasAskedForRunsAfterWorkersCameAndWent has four clients change ten connectors at random, offsets included, while
-// workers stop, die and join. Every call is one that a quiet installation carries out, and none is refused, breaks off or
+// TestWhatWasAskedForRunsAfterWorkersCameAndWent has four clients make a thousand calls on ten connectors at random, offsets
+// included, while workers stop, die and join. Every call is one that a quiet installation carries out, and none is refused, breaks off or
 // has to be repeated. Afterwards each connector is as it was last asked for, and each sink writes to the file of its last
 // config.
 func TestWhatWasAskedForRunsAfterWorkersCameAndWent(t *testing.T) {
 	t.Parallel()
-	const clients, connectors, calls = 4, 10, 400
+	const clients, connectors, calls = 4, 10, 1000
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	p := newPipe(start(t))
@@ -109,7 +109,7 @@ func (p *pipe) change(w *wanted, random *rand.Rand) error {
 		w.state = []string{"RUNNING", "RUNNING", "PAUSED", "STOPPED"}[random.IntN(4)]
 		return p.expect(http.StatusCreated, "POST", "/connectors", map[string]any{"name": w.name, "config": p.edited(w), "initial_state": w.state})
 	}
-	switch random.IntN(12) {
+	switch random.IntN(15) {
 	case 0, 1:
 		w.state = "PAUSED"
 		return p.expect(http.StatusAccepted, "PUT", path+"/pause", nil)
@@ -127,7 +127,12 @@ func (p *pipe) change(w *wanted, random *rand.Rand) error {
 		w.state = ""
 		return p.expect(http.StatusNoContent, "DELETE", path, nil)
 	case 10:
-		return p.expect(http.StatusOK, "GET", path+"/status", nil)
+		w.cfg = with(config{}, w.cfg)
+		w.cfg["batch.max.records"] = fmt.Sprint(100 + random.IntN(100))
+		return p.expect(http.StatusOK, "PATCH", path+"/config", config{"batch.max.records": w.cfg["batch.max.records"]})
+	case 11, 12, 13:
+		return p.expect(http.StatusOK, "GET", []string{path, path + "/config", path + "/status", path + "/tasks", path + "/topics", path + "/offsets",
+			"/connectors?expand=status&expand=info"}[random.IntN(7)], nil)
 	default:
 		return p.editOffsets(w)
 	}
