@@ -89,7 +89,17 @@ func (e *env) schemathesis(t *testing.T, program, topic string, args []string) {
 	cmd.Env = append(os.Environ(), "SCHEMATHESIS_FOLDER="+e.dir, "SCHEMATHESIS_TOPIC="+topic,
 		"SCHEMATHESIS_HOOKS="+filepath.Join(settings, "hooks.py"))
 	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	require.NoError(t, err, "%s\n\nwhat the server has logged as its errors:\n%s", out, e.workers[0].errors())
 	_, summary, _ := strings.Cut(string(out), "= SUMMARY =")
 	t.Log(summary)
+}
+
+// errors are the lines of its log in which a process complains.
+func (p *process) errors() string {
+	b, err := os.ReadFile(p.log)
+	if err != nil {
+		return err.Error()
+	}
+	lines := slices.DeleteFunc(strings.Split(string(b), "\n"), func(line string) bool { return !strings.Contains(line, "level=ERROR") })
+	return strings.Join(lines[:min(len(lines), 40)], "\n")
 }
