@@ -145,7 +145,7 @@ func secure(doc *huma.OpenAPI) {
 			op.Extensions["x-gantry-role"] = requirement.Role.String()
 			op.Extensions["x-gantry-scope"] = scopeOf(requirement, op.Path)
 			for status, description := range map[string]string{"401": "Credentials are missing or wrong", "403": "The role or the scope does not allow it",
-				"429": "Too many requests; Retry-After says when to try again"} {
+				"429": "Too many requests; Retry-After says when to try again", "503": "It cannot be found out now who sends the request"} {
 				if op.Responses[status] == nil {
 					op.Responses[status] = errorResponse(doc, op.Path, description)
 				}

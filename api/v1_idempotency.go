@@ -26,6 +26,8 @@ type Answers interface {
 const (
 	keyHeader   = "Idempotency-Key"
 	maxKeyBytes = 255
+	// statusClientGone is answered to a client that broke off; the number is nginx's.
+	statusClientGone = 499
 	// keepWithin bounds the keeping of an answer that the client has got already.
 	keepWithin = 5 * time.Second
 )
@@ -97,7 +99,8 @@ func (h *handlers) carryOut(hctx huma.Context, next func(huma.Context), key, fin
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(hctx.Context()), keepWithin)
 	defer cancel()
 	var err error
-	if status := r.Status(); status >= http.StatusInternalServerError || status == 0 {
+	// A client that broke off has got no answer, and repeats the request for one: it is carried out again, as after a failure.
+	if status := r.Status(); status >= http.StatusInternalServerError || status == statusClientGone || status == 0 {
 		err = h.service.DropAnswer(ctx, key)
 	} else {
 		err = h.service.KeepAnswer(ctx, key, control.Answer{Fingerprint: fingerprint, Status: status, Header: r.header, Body: r.out.Bytes()})
