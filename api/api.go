@@ -147,7 +147,11 @@ func badRequests(doc *huma.OpenAPI) {
 				continue
 			}
 			for _, status := range []int{http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType} {
-				op.Responses[strconv.Itoa(status)] = &huma.Response{Description: http.StatusText(status), Content: op.Responses["400"].Content}
+				content := map[string]*huma.MediaType{} // of its own: each status gets its example
+				for kind, media := range op.Responses["400"].Content {
+					content[kind] = &huma.MediaType{Schema: media.Schema}
+				}
+				op.Responses[strconv.Itoa(status)] = &huma.Response{Description: http.StatusText(status), Content: content}
 			}
 		}
 	}
