@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/gantry-connect/gantry/catalog"
+	"github.com/gantry-connect/gantry/workflows"
 )
 
 // eventLonely is recorded when a connector's group of workers is found empty.
@@ -60,6 +61,6 @@ const turnAwayFor = time.Second
 // TurnAway stands in for an activity that needs a connector's plugin, on workers of a group, for connectors without one: other
 // workers take it.
 func (a *Activities) TurnAway(context.Context, any) error {
-	return temporal.NewApplicationErrorWithOptions("this worker has a group, and the connector has none", errorTypeFailure,
+	return temporal.NewApplicationErrorWithOptions("this worker has a group, and the connector has none", workflows.ErrorTypeTurnedAway,
 		temporal.ApplicationErrorOptions{NextRetryDelay: turnAwayFor, Category: temporal.ApplicationErrorCategoryBenign})
 }

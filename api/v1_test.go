@@ -38,7 +38,7 @@ func startV1(t *testing.T) *server {
 // replier answers questions as a worker would, without looking anywhere.
 type replier struct{ catalog *catalog.Catalog }
 
-func (r replier) Probe(ctx context.Context, id, _ string) error {
+func (r replier) Probe(ctx context.Context, id, _, _ string) error {
 	text, err := r.catalog.Question(ctx, id)
 	if err != nil {
 		return err

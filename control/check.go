@@ -21,8 +21,9 @@ type Questions interface {
 
 // Prober has a worker answer a question that the catalog holds.
 type Prober interface {
-	// Probe returns when the answer is in the catalog. about is for people who look at what runs.
-	Probe(ctx context.Context, question, about string) error
+	// Probe has a worker of the group answer, of those without a group if it is empty, and returns when the answer is in the
+	// catalog. about is for people who look at what runs.
+	Probe(ctx context.Context, question, about, group string) error
 }
 
 // probePatience is how long an answer is waited for; the worker gives up before.
@@ -93,7 +94,8 @@ func (s *Service) admitProbe(ctx context.Context, config map[string]string) (map
 
 // ask puts a question to the workers and waits for the answer.
 func (s *Service) ask(ctx context.Context, q probe.Question, about string) (probe.Answer, error) {
-	if err := s.anyWorker(ctx); err != nil {
+	group, err := s.groupFor(ctx, q)
+	if err != nil {
 		return probe.Answer{}, err
 	}
 	text, err := json.Marshal(q)
@@ -106,11 +108,11 @@ func (s *Service) ask(ctx context.Context, q probe.Question, about string) (prob
 	}
 	wait, cancel := context.WithTimeout(ctx, probePatience)
 	defer cancel()
-	if err := s.prober.Probe(wait, id, about); err != nil {
+	if err := s.prober.Probe(wait, id, about, group); err != nil {
 		if ctx.Err() != nil {
 			return probe.Answer{}, ctx.Err()
 		}
-		s.log.Warn("a question to the workers was not answered", "question", id, "about", about, "error", err)
+		s.log.Warn("a question to the workers was not answered", "question", id, "about", about, "group", group, "error", err)
 		return probe.Answer{}, &NoWorkerError{"no worker has answered in time, or Temporal is away; see the server's log"}
 	}
 	reply, err := s.connectors.TakeReply(ctx, id)
@@ -127,17 +129,34 @@ func (s *Service) ask(ctx context.Context, q probe.Question, about string) (prob
 	return answer, nil
 }
 
-// anyWorker saves a question that nobody would answer.
-func (s *Service) anyWorker(ctx context.Context) error {
+// groupFor is the group of workers that a question goes to: the config's, which has its plugin. Any worker can look at a topic.
+// It saves a question that nobody would answer.
+func (s *Service) groupFor(ctx context.Context, q probe.Question) (string, error) {
 	if s.prober == nil {
-		return &NoWorkerError{"this process does not reach the workers"}
+		return "", &NoWorkerError{"this process does not reach the workers"}
 	}
 	workers, _, err := s.connectors.WorkerViews(ctx)
 	if err != nil {
-		return translate(err, "")
+		return "", translate(err, "")
 	}
-	if !slices.ContainsFunc(workers, func(w catalog.WorkerView) bool { return w.Alive }) {
-		return &NoWorkerError{"no worker is running: only workers have the credentials to look"}
+	return chooseGroup(workers, q)
+}
+
+func chooseGroup(workers []catalog.WorkerView, q probe.Question) (string, error) {
+	// One that an operator drains runs no tasks and still answers; one that is ending does not.
+	workers = slices.DeleteFunc(slices.Clone(workers), func(w catalog.WorkerView) bool { return !w.Alive || w.Draining && !w.Cordoned })
+	if len(workers) == 0 {
+		return "", &NoWorkerError{"no worker is running: only workers have the credentials to look"}
 	}
-	return nil
+	group := strings.TrimSpace(q.Config["worker.group"])
+	if slices.ContainsFunc(workers, func(w catalog.WorkerView) bool { return w.Group == group }) {
+		return group, nil
+	}
+	switch {
+	case q.Kind == probe.KindTopic:
+		return workers[0].Group, nil
+	case group == "":
+		return "", &NoWorkerError{"no worker without a group is running: start one, or set worker.group in the config to the group of one that runs"}
+	}
+	return "", &NoWorkerError{fmt.Sprintf("no worker of group %q is running: start one with the setting worker.group=%s, or change worker.group in the config", group, group)}
 }

@@ -19,15 +19,15 @@ type Temporal struct {
 // probeWithin bounds the workflow that has a question answered.
 const probeWithin = time.Minute
 
-// Probe starts the workflow that has a worker answer a question, and waits for its end.
-func (t Temporal) Probe(ctx context.Context, question, about string) error {
+// Probe starts the workflow that has a worker of a group answer a question, and waits for its end.
+func (t Temporal) Probe(ctx context.Context, question, about, group string) error {
 	queue := t.Queue
 	if queue == "" {
 		queue = workflows.ControlTaskQueue
 	}
 	id := workflows.ProbeWorkflowID(question)
 	run, err := t.Client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: queue, StaticSummary: about,
-		WorkflowExecutionTimeout: probeWithin}, workflows.ProbeType, workflows.ProbeInput{Question: question, About: about})
+		WorkflowExecutionTimeout: probeWithin}, workflows.ProbeType, workflows.ProbeInput{Question: question, About: about, Group: group})
 	if err != nil {
 		return fmt.Errorf("start workflow %s: %w", id, err)
 	}

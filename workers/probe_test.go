@@ -12,17 +12,23 @@ import (
 	"github.com/gantry-connect/gantry/catalog"
 	"github.com/gantry-connect/gantry/control"
 	"github.com/gantry-connect/gantry/probe"
+	"github.com/gantry-connect/gantry/workers"
 	"github.com/gantry-connect/gantry/workflows"
 )
 
 // ask has a worker answer a question, as the API does.
 func (r *rig) ask(q probe.Question) (a probe.Answer) {
 	r.t.Helper()
+	return r.askGroup(q.Config["worker.group"], q)
+}
+
+func (r *rig) askGroup(group string, q probe.Question) (a probe.Answer) {
+	r.t.Helper()
 	text, err := json.Marshal(q)
 	require.NoError(r.t, err)
 	id, err := r.catalog.Ask(r.t.Context(), text)
 	require.NoError(r.t, err)
-	require.NoError(r.t, control.Temporal{Client: r.client, Queue: r.suffix}.Probe(r.t.Context(), id, "test"))
+	require.NoError(r.t, control.Temporal{Client: r.client, Queue: r.suffix}.Probe(r.t.Context(), id, "test", group))
 	reply, err := r.catalog.TakeReply(r.t.Context(), id)
 	require.NoError(r.t, err)
 	require.NoError(r.t, json.Unmarshal(reply, &a))
@@ -83,6 +89,24 @@ func TestAWorkerChecksAndPreviews(t *testing.T) {
 	require.NotEmpty(t, a.Preview.Note, "why there are fewer than asked for")
 	a = r.ask(probe.Question{Kind: probe.KindTopic, Topic: r.topic("numbers"), Limit: 3, From: "earliest"})
 	require.True(t, a.Missing, "a preview creates no topic")
+}
+
+// Only workers of a connector's group are sure to have its plugin and credentials.
+func TestACheckIsDoneInTheConnectorsGroup(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	big := r.worker("big", func(c *workers.Config, _ *workers.Deps) { c.Group = "big" })
+	topic := probe.Question{Kind: probe.KindTopic, Topic: r.topic("numbers"), Limit: 1, From: "earliest"}
+	require.True(t, r.askGroup("big", topic).Missing)
+	plain := r.worker("plain", nil)
+	ask := func(group string) string {
+		config := r.numbers("numbers", 1, map[string]string{"name": "x", "worker.group": group})
+		return r.ask(probe.Question{Kind: probe.KindCheck, Config: config}).Check.WorkerID
+	}
+	for range 5 { // a worker of a group is asked now and then what is not for it, and leaves it to the others
+		require.Equal(t, big.id, ask("big"))
+		require.Equal(t, plain.id, ask(""))
+	}
 }
 
 // The topics of a source go with it when that is asked for, and what they hold can be looked at before.

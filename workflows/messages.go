@@ -18,6 +18,9 @@ const (
 	ReconcileType = "Reconcile"
 
 	ProbeType = "Probe"
+
+	// ErrorTypeTurnedAway is the type of the error with which a worker leaves an activity to the workers of another group.
+	ErrorTypeTurnedAway = "TurnedAway"
 )
 
 // InGroup is the queue beside queue that only workers of a group poll. Workers without a group, and what concerns
@@ -292,6 +295,7 @@ type SettleTaskResult struct {
 type ProbeInput struct {
 	Question string `json:"question"`
 	About    string `json:"about,omitempty"` // for people: what is looked at
+	Group    string `json:"group,omitempty"` // of the workers that have the plugin; empty: those without a group
 }
 
 // FinishDeleteInput names a connector none of whose tasks runs any more.
