@@ -216,7 +216,7 @@ func TestDemandCountsTasksThatAreWanted(t *testing.T) {
 	_, err := f.SetDesired(ctx, paused.Name, catalog.StatePaused, "ada")
 	require.NoError(t, err)
 	claim(t, f.keeper(t, "a"), c.UID, 0)
-	got, err := f.Demand(ctx)
+	got, err := f.GroupDemand(ctx, "")
 	require.NoError(t, err)
 	require.Equal(t, catalog.Demand{Wanted: 3, Unowned: 2}, got)
 

@@ -81,27 +81,20 @@ func (c *Catalog) RemoveWorker(ctx context.Context, id string) error {
 	return nil
 }
 
-// Demand is how many tasks the workers have to share.
+// Demand is how many tasks the workers of a group have to share.
 type Demand struct {
 	Wanted  int // planned tasks of connectors that are wanted RUNNING
 	Unowned int // of those, tasks that nobody owns by the database's clock
 }
 
-// Demand counts the tasks that are wanted, of all groups.
-func (c *Catalog) Demand(ctx context.Context) (Demand, error) { return c.demand(ctx, nil) }
-
 // GroupDemand counts the tasks that are wanted of one group of workers, for a worker that works out its fair share: those whose
 // connectors have it as worker.group. "" stands for those without.
 func (c *Catalog) GroupDemand(ctx context.Context, group string) (Demand, error) {
-	return c.demand(ctx, &group)
-}
-
-func (c *Catalog) demand(ctx context.Context, group *string) (Demand, error) {
 	rows, err := c.pool.Query(ctx, `
 		select count(*) as wanted,
 		       count(*) filter (where l.token is null or l.expires_at <= clock_timestamp()) as unowned
 		from gantry.connectors c join gantry.planned_tasks p using (uid) left join gantry.leases l using (uid, task)
-		where c.desired = 'RUNNING' and (@grp::text is null or trim(coalesce(p.config ->> 'worker.group', '')) = @grp)`,
+		where c.desired = 'RUNNING' and trim(coalesce(p.config ->> 'worker.group', '')) = @grp`,
 		pgx.StrictNamedArgs{"grp": group})
 	if err != nil {
 		return Demand{}, fmt.Errorf("count the wanted tasks: %w", err)

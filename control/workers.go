@@ -51,7 +51,8 @@ type Fleet interface {
 	WorkerViews(ctx context.Context) ([]catalog.WorkerView, []catalog.WorkerTask, error)
 	Cordon(ctx context.Context, id string, cordoned bool) error
 	Rebalance(ctx context.Context) (workers int, err error)
-	Demand(ctx context.Context) (catalog.Demand, error)
+	Workers(ctx context.Context) ([]catalog.Worker, error)
+	GroupDemand(ctx context.Context, group string) (catalog.Demand, error)
 	ConnectorLabels(ctx context.Context, name string) (map[string]string, error)
 }
 
@@ -130,10 +131,31 @@ func (s *Service) Rebalance(ctx context.Context, author string) (Rebalance, erro
 	if err != nil {
 		return Rebalance{}, translate(err, "")
 	}
-	demand, err := s.connectors.Demand(ctx)
+	tasks, err := s.shared(ctx)
 	if err != nil {
 		return Rebalance{}, translate(err, "")
 	}
 	s.log.Info("an operator has asked the workers to rebalance", "workers", workers, "author", author)
-	return Rebalance{Workers: workers, Tasks: demand.Wanted}, nil
+	return Rebalance{Workers: workers, Tasks: tasks}, nil
+}
+
+// shared counts the tasks that workers share, within their groups: those of a group without workers are nobody's.
+func (s *Service) shared(ctx context.Context) (tasks int, err error) {
+	workers, err := s.connectors.Workers(ctx)
+	if err != nil {
+		return 0, err
+	}
+	counted := map[string]bool{}
+	for _, w := range workers {
+		if w.Draining || counted[w.Group] {
+			continue
+		}
+		counted[w.Group] = true
+		demand, err := s.connectors.GroupDemand(ctx, w.Group)
+		if err != nil {
+			return 0, err
+		}
+		tasks += demand.Wanted
+	}
+	return tasks, nil
 }
