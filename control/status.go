@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 
 	"github.com/gantry-connect/gantry/catalog"
@@ -83,6 +84,17 @@ func (s *Service) Progress(ctx context.Context, name string) ([]TaskProgress, er
 	if err != nil {
 		return nil, translate(err, name)
 	}
+	plan, err := s.plan(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range plan {
+		if !slices.ContainsFunc(rows, func(r catalog.TaskStatus) bool { return r.Task == t.Number }) {
+			rows = append(rows, catalog.TaskStatus{Task: t.Number, State: string(Unassigned), UpdatedAt: c.Updated, // nobody has taken it up yet
+				LagRecords: -1, LagBytes: -1})
+		}
+	}
+	slices.SortFunc(rows, func(a, b catalog.TaskStatus) int { return a.Task - b.Task })
 	out := make([]TaskProgress, len(rows))
 	for i, r := range rows {
 		out[i] = TaskProgress{Task: r.Task, State: State(r.State), WorkerID: r.Worker, Records: r.CommittedRecords, Bytes: r.CommittedBytes,

@@ -328,7 +328,7 @@ func getTasks(ctx context.Context, s *session, g *getting, names []string) error
 	})
 }
 
-// tasksOf is a connector's tasks by number, those included that no worker has taken up yet.
+// tasksOf is a connector's tasks by number.
 func tasksOf(ctx context.Context, s *session, name string) ([]listedTask, error) {
 	tasks, err := s.api.Progress(ctx, name)
 	if err != nil {
@@ -338,19 +338,13 @@ func tasksOf(ctx context.Context, s *session, name string) ([]listedTask, error)
 	if err != nil {
 		return nil, err
 	}
-	rows := make([]listedTask, 0, max(len(tasks), len(st.Tasks)))
-	for _, t := range tasks {
-		rows = append(rows, listedTask{name, t})
-	}
-	for _, planned := range st.Tasks {
-		i := slices.IndexFunc(tasks, func(t client.TaskProgress) bool { return t.Task == planned.ID })
-		if i >= 0 {
-			rows[i].State = planned.State // as everywhere: what is wanted shows at once
-		} else {
-			rows = append(rows, listedTask{name, client.TaskProgress{Task: planned.ID, State: planned.State, WorkerID: planned.WorkerID, LagRecords: -1, LagBytes: -1, LagSeconds: -1}})
+	rows := make([]listedTask, len(tasks))
+	for i, t := range tasks {
+		if at := slices.IndexFunc(st.Tasks, func(s client.TaskStatus) bool { return s.ID == t.Task }); at >= 0 {
+			t.State = st.Tasks[at].State // as everywhere: what is wanted shows at once
 		}
+		rows[i] = listedTask{name, t}
 	}
-	sort.Slice(rows, func(i, j int) bool { return rows[i].Task < rows[j].Task })
 	return rows, nil
 }
 
