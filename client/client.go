@@ -28,7 +28,7 @@ type Options struct {
 	// Timeout bounds one attempt of a call, apart from streams; 30 s if zero.
 	Timeout time.Duration
 	// Attempts is how often a call that may be repeated is tried in all when the server cannot be reached or asks to wait;
-	// 4 if zero, 1 never repeats.
+	// 4 if zero, 1 never repeats. A rate limit costs no attempts: it is waited out for up to two minutes.
 	Attempts int
 	// UserAgent tells the server who calls; "gantry-client" if empty.
 	UserAgent string
@@ -141,16 +141,22 @@ func (c *Client) do(ctx context.Context, what call) (answer, error) {
 		}
 	}
 	unsure := false // an earlier attempt may have been carried out
-	for attempt := 1; ; attempt++ {
+	attempt, held := 1, time.Duration(0)
+	for {
 		got, err := c.try(ctx, what, body)
 		if unsure && what.method == http.MethodDelete && errors.Is(err, ErrNotFound) {
 			return got, nil // the attempt whose answer was lost has done it
 		}
-		pause, again := c.again(what, attempt, err)
+		pause, again := c.again(what, attempt, held, err)
 		if !again {
 			return got, err
 		}
-		unsure = unsure || !neverSent(err)
+		if limited(err) {
+			held += pause
+		} else {
+			attempt++
+			unsure = unsure || !neverSent(err)
+		}
 		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():

@@ -323,3 +323,36 @@ func TestTLSTrustsWhoIsNamedAndNobodyElse(t *testing.T) {
 	require.ErrorIs(t, names(client.TLSFiles{CA: ca, Server: "other.example"}), client.ErrUnreachable)
 	require.NoError(t, names(client.TLSFiles{SkipVerify: true}))
 }
+
+// Many calls in a row, as of apply with hundreds of files, wait out the server's rate limit, however often it says so; what
+// it refused was not carried out, and is made again with the same Idempotency-Key.
+func TestARateLimitIsWaitedOut(t *testing.T) {
+	t.Parallel()
+	var refused atomic.Int32
+	keys := make(chan string, 10)
+	limit := func(w http.ResponseWriter, r *http.Request) {
+		keys <- r.Header.Get("Idempotency-Key")
+		if refused.Add(1) <= 6 { // more than the attempts that a call has
+			w.Header().Set("Retry-After", "0")
+			answer(w, 429, "application/problem+json", `{"status":429,"detail":"Too many requests"}`)
+			return
+		}
+		answer(w, 201, "application/json", `{"name":"x"}`)
+	}
+	c := dial(t, limit)
+	made, err := c.Create(t.Context(), client.NewConnector{Name: "x"}, false)
+	require.NoError(t, err)
+	require.Equal(t, "x", made.Name)
+	require.Equal(t, int32(7), refused.Load())
+	first := <-keys
+	require.NotEmpty(t, first)
+	for range 6 {
+		require.Equal(t, first, <-keys)
+	}
+
+	refused.Store(0)
+	never := dial(t, limit, func(o *client.Options) { o.Attempts = 1 })
+	_, err = never.Create(t.Context(), client.NewConnector{Name: "x"}, false)
+	require.ErrorIs(t, err, client.ErrUnavailable)
+	require.Equal(t, int32(1), refused.Load())
+}

@@ -15,14 +15,24 @@ const (
 	firstPause      = 200 * time.Millisecond
 	longestPause    = 5 * time.Second
 	longestObedient = 30 * time.Second
+	// longestHeld bounds how long one call waits in all because of a rate limit, which costs it no attempts.
+	longestHeld = 2 * time.Minute
 )
 
 // codeKeyBusy is the problem that an earlier attempt of the same call is still being carried out.
 const codeKeyBusy = "idempotency-key-busy"
 
-// again reports whether a call that ended with err is worth another attempt and may have one, and after which pause.
-func (c *Client) again(what call, attempt int, err error) (time.Duration, bool) {
-	if err == nil || attempt >= c.options.Attempts {
+// again reports whether a call that ended with err is worth another attempt and may have one, and after which pause. held is
+// how long it has waited because of a rate limit.
+func (c *Client) again(what call, attempt int, held time.Duration, err error) (time.Duration, bool) {
+	switch {
+	case err == nil:
+		return 0, false
+	case limited(err) && c.options.Attempts > 1:
+		if held >= longestHeld {
+			return 0, false
+		}
+	case attempt >= c.options.Attempts:
 		return 0, false
 	}
 	pause := min(firstPause<<(attempt-1), longestPause)
@@ -63,6 +73,12 @@ func (w call) repeatable() bool {
 func mayPass(status int) bool {
 	return status == http.StatusTooManyRequests || status == http.StatusBadGateway ||
 		status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
+}
+
+// limited reports whether the server refused the call because of a rate limit: it was not carried out.
+func limited(err error) bool {
+	var refused *Error
+	return errors.As(err, &refused) && refused.Status == http.StatusTooManyRequests
 }
 
 // neverSent reports whether the request cannot have reached the server, so that every call may be made again.
