@@ -71,6 +71,13 @@ func TestPasswordsAreSealedShownMaskedAndKeptByTheMask(t *testing.T) {
 		require.Equal(t, 200, status, body)
 		require.Equal(t, first, s.stored(t, "c"), "the same config makes no revision")
 	}
+	for config, revision := range map[string]string{masked: `"1"`, sourceWith("hunter2"): `"1"`, sourceWith("hunter3"): `"2"`} {
+		status, header, body := s.call(t, "PUT", "/v1/connectors/c/config?dry_run=true", config)
+		require.Equal(t, 200, status, body)
+		require.Equal(t, revision, header.Get("ETag"), "a dry run tells whether the secret is another one")
+		require.NotContains(t, body, "hunter")
+	}
+	require.Equal(t, first, s.stored(t, "c"))
 	status, _, body = s.call(t, "PUT", "/connectors/c/config", strings.Replace(masked, "/tmp/x", "/tmp/y", 1))
 	require.Equal(t, 200, status, body)
 	require.Equal(t, first["password"], s.stored(t, "c")["password"])

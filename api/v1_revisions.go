@@ -46,7 +46,8 @@ func (h *handlers) registerRevisions(a huma.API) {
 	v1(h, a, huma.Operation{OperationID: "v1-put-config", Metadata: access.Needs(access.Editor), Method: http.MethodPut, Path: "/v1/connectors/{name}/config", Tags: group,
 		Summary: "Replace a connector's config, or create the connector",
 		Description: "With If-Match only if the config is still the one that was read; with If-None-Match: * only if there is no connector yet. " +
-			"Only tasks whose part of the work changes are started again. A paused or stopped connector stays so.",
+			"Only tasks whose part of the work changes are started again. A paused or stopped connector stays so. " +
+			"With dry_run the ETag is the revision that would be in force, which tells whether a hidden secret is the same.",
 		Responses: also("201", "Created; Location names it"),
 		Errors:    []int{http.StatusBadRequest, http.StatusConflict, http.StatusPreconditionFailed}}, h.putConfigV1)
 	v1(h, a, huma.Operation{OperationID: "v1-list-revisions", Metadata: access.Needs(access.Viewer), Method: http.MethodGet, Path: "/v1/connectors/{name}/revisions", Tags: group,

@@ -46,6 +46,9 @@ func (c *Client) again(what call, attempt int, held time.Duration, err error) (t
 		return 0, false // its certificate will be no better
 	case neverSent(err):
 		return pause, true
+	case limited(err):
+		errors.As(err, &refused)
+		return max(pause, min(refused.retryAfter, longestObedient)), true
 	case !what.repeatable():
 		return 0, false
 	case errors.Is(err, ErrUnreachable):

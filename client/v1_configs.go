@@ -53,7 +53,7 @@ type Replacement struct {
 }
 
 // ReplaceConfig replaces a connector's config, or creates the connector. It returns the revision then in force, which is
-// the old one where nothing changed.
+// the old one where nothing changed; of a dry run, the one that would be.
 func (c *Client) ReplaceConfig(ctx context.Context, name string, config map[string]string, r Replacement) (revision int64, created bool, err error) {
 	header := match(nil, r.IfRevision)
 	if r.IfAbsent {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -69,7 +70,8 @@ func (s *Service) ConfigAt(ctx context.Context, name string) (RevisionConfig, er
 	return s.revision(ctx, c, c.Revision)
 }
 
-// ReplaceConfig puts a config into force if pre holds; where there is no connector it makes one, which created tells.
+// ReplaceConfig puts a config into force if pre holds; where there is no connector it makes one, which created tells. A dry run
+// gives the revision that would be in force: the present one if the config is the same, secrets included.
 func (s *Service) ReplaceConfig(ctx context.Context, name string, config map[string]string, pre Precondition, dryRun bool, author string) (made RevisionConfig, created bool, err error) {
 	if given, ok := config["name"]; ok && given != name {
 		return RevisionConfig{}, false, nameMismatch(given, name)
@@ -94,7 +96,11 @@ func (s *Service) ReplaceConfig(ctx context.Context, name string, config map[str
 		if string(plugin.Kind) != now.Kind {
 			return RevisionConfig{}, false, translate(catalog.ErrKindFixed, name)
 		}
-		return RevisionConfig{Revision{Number: now.Revision, Class: plugin.Class}, secrets.ShownConfig(config)}, false, nil
+		next := now.Revision
+		if plugin.Class != now.Class || !maps.Equal(config, now.Config) { // a secret that is the same stays sealed as it is
+			next++
+		}
+		return RevisionConfig{Revision{Number: next, Class: plugin.Class}, secrets.ShownConfig(config)}, false, nil
 	}
 	return s.changeConfig(ctx, name, catalog.NextConfig{Class: plugin.Class, Kind: string(plugin.Kind), Config: config}, pre, author)
 }

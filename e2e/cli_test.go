@@ -373,6 +373,18 @@ config:
 	require.Equal(t, "connector/shop-out created\n", o.ok("apply", "-f", file))
 	require.Equal(t, "connector/shop-out unchanged\n", o.ok("apply", "-f", file), "the server knows that the secret is the same")
 	require.Empty(t, o.gets(0, "diff", "-f", file))
+	path := filepath.Join(file, "sink.yaml")
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, []byte(strings.ReplaceAll(string(text), secret, "another-planted")), 0o600))
+	differs := o.gets(1, "diff", "-f", file)
+	require.Contains(t, differs, "connection.password: '********' # another one")
+	require.NotContains(t, differs, "planted")
+	require.Equal(t, "connector/shop-out configured (server dry run)\n", o.ok("apply", "-f", file, "--dry-run=server"))
+	unsure := o.runs("diff", "-f", file, "--context", "viewer")
+	require.Zero(t, unsure.code, unsure.err)
+	require.Contains(t, unsure.err, "shop-out: connection.password cannot be compared with what the server hides")
+	require.NoError(t, os.WriteFile(path, text, 0o600))
 	for _, args := range [][]string{{"get", "connectors", "-o", "yaml"}, {"describe", "shop-out"}, {"get", "events"}, {"logs", "shop-out"}} {
 		require.NotContains(t, o.ok(args...), secret, args)
 	}

@@ -180,8 +180,7 @@ func (m manifest) apply(ctx context.Context, api *client.Client, look lookup, dr
 		if err != nil {
 			return "", err
 		}
-		// A secret is masked in what was fetched: whether it differs is known by the revision only.
-		if revision != now.revision || dry && !m.sameButSecrets(now.Config) {
+		if revision != now.revision { // a secret is masked in what was fetched: only the server knows whether it differs
 			what = configured
 		}
 	}
@@ -192,11 +191,6 @@ func (m manifest) apply(ctx context.Context, api *client.Client, look lookup, dr
 		}
 	}
 	return what, err
-}
-
-// sameButSecrets compares with a config in which the server has masked the secrets.
-func (m manifest) sameButSecrets(server map[string]string) bool {
-	return maps.Equal(m.shown(server), server)
 }
 
 // shown is the config as it may be shown: secrets are masked as the server masks its own, so that both can be compared.

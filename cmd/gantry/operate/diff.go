@@ -21,8 +21,8 @@ func (t *tool) diffCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "diff -f FILE… | diff NAME", Short: "Show what apply would change, or what a config revision changed", Args: usage(cobra.MaximumNArgs(1)),
 		Long: `Show what apply would change, or what a config revision changed.
 
-With files: lines with - are what the server has, lines with + what the files say. A secret that the server hides is not
-compared. With a name: what a revision changed compared with the one before, or with --against.
+With files: lines with - are what the server has, lines with + what the files say. Of a secret that the server hides
+it says whether it is another one. Whoever may not change the connector cannot learn that, and is told so. With a name: what a revision changed compared with the one before, or with --against.
 
 Exit code 0: no difference; 1: differences; more: an error, so that scripts can tell.`,
 		Example: `  gantry diff -f connectors/
@@ -95,21 +95,50 @@ func diffFiles(ctx context.Context, s *session, f *files) (bool, error) {
 		if err != nil && !errors.Is(err, client.ErrNotFound) {
 			return false, wrapSource(m, err)
 		}
-		p := diffManifest(now, m)
+		others, err := otherSecrets(ctx, s, now, m)
+		if err != nil {
+			return false, wrapSource(m, err)
+		}
+		p := diffManifest(now, m, others)
 		differs = p.write(s.out) || differs
 	}
 	return differs, nil
 }
 
-// diffManifest compares what the server has, which is nothing where the revision is 0, with what a file says.
-func diffManifest(now kept, m manifest) patchText {
+// otherSecrets are the keys whose secrets the server hides and that are others in the file. The server, which can open them,
+// checks what one key would change. What it does not answer is noted, and does not count as a difference.
+func otherSecrets(ctx context.Context, s *session, now kept, m manifest) ([]string, error) {
+	var others []string
+	shown := m.shown(now.Config)
+	for _, key := range slices.Sorted(maps.Keys(m.Config)) {
+		if hidden := now.Config[key]; m.Config[key] == hidden || shown[key] != hidden {
+			continue
+		}
+		config := maps.Clone(now.Config)
+		config[key] = m.Config[key]
+		revision, _, err := s.api.ReplaceConfig(ctx, m.Name, config, client.Replacement{IfRevision: now.revision, DryRun: true})
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case err != nil:
+			s.note("%s: %s cannot be compared with what the server hides: %v", m.Name, key, err)
+		case revision != now.revision:
+			others = append(others, key)
+		}
+	}
+	return others, nil
+}
+
+// diffManifest compares what the server has, which is nothing where the revision is 0, with what a file says. others are the
+// keys that look the same because the server hides them, and are not.
+func diffManifest(now kept, m manifest, others []string) patchText {
 	var p patchText
 	if now.revision == 0 {
 		p.head("nothing", m.source)
 	} else {
 		p.head(fmt.Sprintf("%s, revision %d", m.Name, now.revision), m.source)
 	}
-	p.section("config", now.Config, m.shown(now.Config))
+	p.section("config", now.Config, m.shown(now.Config), others...)
 	if m.labelled || now.revision == 0 {
 		p.section("labels", now.Labels, m.Labels)
 	}
@@ -124,8 +153,8 @@ type patchText struct {
 
 func (p *patchText) head(from, to string) { p.lines = append(p.lines, "--- "+from, "+++ "+to) }
 
-// section compares two maps key by key. What is equal is shown around what differs.
-func (p *patchText) section(title string, old, now map[string]string) {
+// section compares two maps key by key. What is equal is shown around what differs; others differ though they look equal.
+func (p *patchText) section(title string, old, now map[string]string, others ...string) {
 	if len(old)+len(now) == 0 {
 		return
 	}
@@ -138,6 +167,11 @@ func (p *patchText) section(title string, old, now map[string]string) {
 	for _, key := range slices.Sorted(maps.Keys(all)) {
 		a, had := old[key]
 		b, has := now[key]
+		if slices.Contains(others, key) {
+			p.differs = true
+			p.lines = append(p.lines, "-  "+yamlLine(key, a), "+  "+yamlLine(key, b)+" # another one")
+			continue
+		}
 		if had && has && a == b {
 			p.lines = append(p.lines, "   "+yamlLine(key, a))
 			continue

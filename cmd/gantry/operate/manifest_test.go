@@ -110,7 +110,7 @@ func TestADiffShowsWhatDiffersAmongWhatDoesNot(t *testing.T) {
 	t.Parallel()
 	now := kept{manifest{Name: "a", Config: map[string]string{"batch": "100", "file": "/in", "old": "x", "password": "********", "url": "db://u:********@one/x"}, Labels: map[string]string{"team": "ops"}}, 3}
 	next := manifest{Name: "a", source: "a.yaml (a)", Config: map[string]string{"batch": "200", "file": "/in", "new": "y: z", "password": "s3cret", "url": "db://u:s3cret@two/x", "other.token": "s3cret"}}
-	p := diffManifest(now, next)
+	p := diffManifest(now, next, nil)
 	var b strings.Builder
 	require.True(t, p.write(&output{w: &b}))
 	require.Equal(t, strings.Join([]string{"--- a, revision 3", "+++ a.yaml (a)", " config:", `-  batch: "100"`, `+  batch: "200"`, "   file: /in",
@@ -118,10 +118,14 @@ func TestADiffShowsWhatDiffersAmongWhatDoesNot(t *testing.T) {
 	require.NotContains(t, b.String(), "s3cret")
 
 	next.Config = map[string]string{"batch": "100", "file": "/in", "old": "x", "password": "s3cret", "url": "db://u:s3cret@one/x"}
-	p = diffManifest(now, next)
-	require.False(t, p.write(&output{w: &b}), "labels are left alone where a file has none, a hidden secret is not compared")
+	p = diffManifest(now, next, nil)
+	require.False(t, p.write(&output{w: &b}), "labels are left alone where a file has none, a hidden secret that is the same is no difference")
+	p = diffManifest(now, next, []string{"password"})
+	b.Reset()
+	require.True(t, p.write(&output{w: &b}))
+	require.Contains(t, b.String(), "-  password: '********'\n+  password: '********' # another one\n")
 	next.labelled = true
-	p = diffManifest(now, next)
+	p = diffManifest(now, next, nil)
 	require.True(t, p.write(&output{w: &b}))
 }
 
