@@ -40,8 +40,8 @@ func (s *Service) Status(ctx context.Context, name string) (Status, error) {
 	}
 	st := Status{Name: name, Type: connector.Kind(c.Kind), Tasks: make([]TaskStatus, len(plan)),
 		Connector: InstanceStatus{State: connectorState(c.Desired, own), WorkerID: own.Worker, Version: version}}
-	if st.Connector.State == Failed {
-		st.Connector.Trace = own.Trace
+	if st.Connector.State != Paused && st.Connector.State != Stopped {
+		st.Connector.Trace = own.Trace // also while planning is tried again
 	}
 	byNumber := make(map[int]catalog.TaskStatus, len(rows))
 	for _, r := range rows {

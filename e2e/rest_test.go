@@ -75,6 +75,30 @@ func (c *client) call(method, path string, in, out any) error {
 	return json.Unmarshal(text, out)
 }
 
+// send makes one call and returns its status, for goroutines that must not end the test.
+func (c *client) send(method, path string, in any) (status int, text string, err error) {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return 0, "", err
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(c.t.Context(), method, c.base+path, body)
+	if err != nil {
+		return 0, "", err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := c.http.Do(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer res.Body.Close() //nolint:errcheck // only read
+	b, err := io.ReadAll(res.Body)
+	return res.StatusCode, string(b), err
+}
+
 // must is call for what has to succeed.
 func (c *client) must(method, path string, in, out any) {
 	c.t.Helper()

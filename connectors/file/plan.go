@@ -55,7 +55,7 @@ func plannedUnits(c *SourceConfig) ([]identity, error) {
 		return nil, err
 	}
 	if len(files) == 0 {
-		return nil, fmt.Errorf("file = %s: there is no such file on this worker; put it there, or correct the path", c.File)
+		return nil, connector.Permanent(fmt.Errorf("file = %s: there is no such file on this worker; put it there, correct the path, or use follow = true to wait for it", c.File))
 	}
 	var units []identity
 	for _, f := range files {
