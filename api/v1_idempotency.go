@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -66,8 +67,8 @@ func (h *handlers) once(hctx huma.Context, next func(huma.Context)) {
 	}
 	u := hctx.URL()
 	// The sender counts: nobody gets an answer that was meant for somebody else.
-	sum := sha256.Sum256([]byte(by(hctx.Context()) + "\n" + hctx.Method() + " " + u.RequestURI() + "\n" + string(body)))
-	fingerprint := base64.RawURLEncoding.EncodeToString(sum[:])
+	fingerprint := fingerprintOf(key, by(hctx.Context())+"\n"+hctx.Method()+" "+u.RequestURI()+"\n"+string(body))
+	key = keptUnder(key)
 	kept, answered, err := h.service.TakeAnswer(hctx.Context(), key, fingerprint)
 	switch {
 	case err != nil:
@@ -85,6 +86,20 @@ func (h *handlers) once(hctx huma.Context, next func(huma.Context)) {
 	default:
 		h.repeat(hctx, kept)
 	}
+}
+
+// fingerprintOf tells requests apart that were made with one key. A body may hold a password, and fingerprints are kept: without
+// the key, which nobody keeps, no password can be tried against one.
+func fingerprintOf(key, request string) string {
+	mac := hmac.New(sha256.New, []byte(key))
+	mac.Write([]byte(request)) // never fails
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// keptUnder is what stands for a key where answers are kept. It is not the plain hash of the key: of a long key, HMAC uses that.
+func keptUnder(key string) string {
+	sum := sha256.Sum256([]byte("answer kept under\n" + key))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
 func isTooLarge(err error) bool {

@@ -3,6 +3,8 @@ package api_test
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -476,7 +478,18 @@ func TestV1AKeyMakesARequestSafeToRepeat(t *testing.T) {
 	require.NoError(t, s.catalog.UpsertWorker(t.Context(), catalog.Worker{ID: "w1", Host: "h", Capacity: 1}))
 	ask[probe.CheckResult](t, s, "POST", "/v1/check", `{"config":`+source+`}`, 200, "Idempotency-Key", "k2")
 
-	_, _, err := s.catalog.TakeAnswer(t.Context(), "anonymous", "k3", "another request")
+	kept := func(key, fingerprint string) string {
+		sum := sha256.Sum256([]byte("answer kept under\n" + key))
+		a, _, err := s.catalog.TakeAnswer(t.Context(), "anonymous", base64.RawURLEncoding.EncodeToString(sum[:]), fingerprint)
+		require.NoError(t, err)
+		return a.Fingerprint
+	}
+	ask[probe.CheckResult](t, s, "POST", "/v1/check", `{"config":`+source+`}`, 200, "Idempotency-Key", "k4")
+	require.Len(t, kept("k2", ""), 43)
+	require.NotEqual(t, kept("k2", ""), kept("k4", ""), "without the key, which is not kept, nobody can try what a body may have held")
+	_, answered, err := s.catalog.TakeAnswer(t.Context(), "anonymous", "k2", "")
 	require.NoError(t, err)
+	require.False(t, answered)
+	kept("k3", "another request")
 	s.problem(t, "POST", "/v1/connectors", wish, 422, "idempotency-key-reused", "Idempotency-Key", "k3")
 }
