@@ -1,6 +1,7 @@
 package workers_test
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -30,6 +31,23 @@ func impatient(c *workers.Config, _ *workers.Deps) {
 	c.Activities.DrainTimeout = time.Second
 	c.Activities.EndTimeout = 300 * time.Millisecond
 	c.Activities.MaxCrashes = 1
+}
+
+// Invariant 8: what a task says of a failure, after which it is tried again, holds no secret.
+func TestSecretsStayOutOfATasksLastWord(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.worker("one", nil)
+	config := r.troubled("fail")
+	config["trouble.password"] = "${env:PATH}" // some variable that is set everywhere
+	conn := r.create("trouble", config)
+	var said catalog.TaskStatus
+	r.await("it complains", func() bool {
+		said = r.tasks(conn)[0]
+		return strings.Contains(said.Trace, "nobody is let in with")
+	})
+	require.Contains(t, said.Trace, "nobody is let in with ********")
+	require.NotContains(t, said.Trace, os.Getenv("PATH"))
 }
 
 // Invariant 6: what panics, hangs or fails harms nobody else.

@@ -22,8 +22,9 @@ type trouble struct {
 func newTrouble() *trouble { return &trouble{free: make(chan struct{})} }
 
 type troubleConfig struct {
-	How   string `config:"trouble.how" default:"" doc:"What happens."`
-	Share string `config:"trouble.share" internal:"true" doc:"Changes when the work is divided anew."`
+	How   string           `config:"trouble.how" default:"" doc:"What happens."`
+	Pass  connector.Secret `config:"trouble.password" default:"" doc:"What it complains of."`
+	Share string           `config:"trouble.share" internal:"true" doc:"Changes when the work is divided anew."`
 }
 
 // set overrides trouble.how.
@@ -87,6 +88,8 @@ func (s *troubleSource) Read(ctx context.Context, _ int) (connector.Batch, error
 	switch s.tr.get(s.c) {
 	case "panic":
 		panic("what now")
+	case "fail":
+		return connector.Batch{}, errors.New("nobody is let in with " + string(s.c.Pass))
 	case "hang":
 		s.tr.mu.Lock()
 		s.tr.stuck++
