@@ -2,10 +2,13 @@ package api
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -104,6 +107,14 @@ func OpenAPI() ([]byte, error) {
 	return describe(http.NewServeMux(), &handlers{log: slog.New(slog.DiscardHandler)}).OpenAPI().YAML()
 }
 
+// strictJSON refuses what is no UTF-8. encoding/json puts U+FFFD there, and a connector would get a name that nobody gave it.
+var strictJSON = huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: func(data []byte, v any) error {
+	if !utf8.Valid(data) {
+		return errors.New("the body is not UTF-8: JSON must be, whatever the charset of the request says")
+	}
+	return json.Unmarshal(data, v)
+}}
+
 func describe(mux *http.ServeMux, h *handlers) huma.API {
 	installErrors()
 	config := huma.DefaultConfig("Gantry", "1")
@@ -111,6 +122,7 @@ func describe(mux *http.ServeMux, h *handlers) huma.API {
 	config.DocsPath = ""     // docs() serves a page that needs no internet
 	config.SchemasPath = ""  // answers carry no $schema: clients of Kafka Connect compare them to the letter
 	config.CreateHooks = nil // the same: no Link header
+	config.Formats = map[string]huma.Format{"application/json": strictJSON, "json": strictJSON}
 	a := humago.New(exactRoot{mux}, config)
 	a.UseMiddleware(h.authorized)
 	h.registerRoot(a)

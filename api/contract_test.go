@@ -312,6 +312,7 @@ func TestBodiesThatAreNotWhatIsAskedFor(t *testing.T) {
 	s.create(t, "c", source)
 	for _, tt := range []struct{ name, method, path, body, says string }{
 		{"not JSON", "PUT", "/connectors/c/config", `{"a"`, "unexpected end of JSON"},
+		{"not UTF-8", "POST", "/connectors", "{\"name\":\"\xfc\"}", "not UTF-8"},
 		{"no object", "PUT", "/connectors/c/config", `[1]`, "expected object"},
 		{"nothing", "PUT", "/connectors/c/config", ``, "request body is required"},
 		{"nested", "PATCH", "/connectors/c/config", `{"a":{}}`, `config key "a"`},
