@@ -12,7 +12,7 @@ import (
 
 // How long a creation waits for the name of a connector that was deleted a moment ago, and how often it looks.
 const (
-	namePatience = 20 * time.Second
+	namePatience = 45 * time.Second // less than api.request-timeout
 	nameLook     = 50 * time.Millisecond
 )
 

@@ -45,7 +45,7 @@ func (t Temporal) Reconcile(ctx context.Context, name string) error {
 	}
 	id := workflows.ConnectorWorkflowID(name)
 	_, err := t.Client.SignalWithStartWorkflow(ctx, id, workflows.SignalReconcile, nil,
-		client.StartWorkflowOptions{ID: id, TaskQueue: queue}, workflows.ConnectorType, workflows.ConnectorState{Name: name})
+		client.StartWorkflowOptions{ID: id, TaskQueue: queue, WorkflowTaskTimeout: workflows.StepTimeout}, workflows.ConnectorType, workflows.ConnectorState{Name: name})
 	if err != nil {
 		return fmt.Errorf("signal workflow %s: %w", id, err)
 	}

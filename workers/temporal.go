@@ -130,7 +130,7 @@ func (s Starter) Reconcile(ctx context.Context, connector string) error {
 	}
 	id := workflows.ConnectorWorkflowID(connector)
 	_, err := s.Client.SignalWithStartWorkflow(ctx, id, workflows.SignalReconcile, nil,
-		client.StartWorkflowOptions{ID: id, TaskQueue: queue, StaticSummary: "Connector " + connector},
+		client.StartWorkflowOptions{ID: id, TaskQueue: queue, WorkflowTaskTimeout: workflows.StepTimeout, StaticSummary: "Connector " + connector},
 		workflows.ConnectorType, workflows.ConnectorState{Name: connector, TaskQueue: s.TaskQueue})
 	if err != nil {
 		return fmt.Errorf("signal workflow %s: %w", id, err)

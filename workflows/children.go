@@ -97,6 +97,7 @@ func (c *connectorRun) runChild(ctx workflow.Context, ch *child, number int, has
 		WorkflowID:          id,
 		ParentClosePolicy:   enumspb.PARENT_CLOSE_POLICY_REQUEST_CANCEL,
 		WaitForCancellation: true,
+		WorkflowTaskTimeout: StepTimeout,
 		StaticSummary:       fmt.Sprintf("%s task %d of %s", c.state.Class, number, c.state.Name),
 		TypedSearchAttributes: temporal.NewSearchAttributes(attributeName.ValueSet(c.state.Name),
 			attributeClass.ValueSet(c.state.Class), attributeKind.ValueSet(c.state.Kind),

@@ -23,6 +23,10 @@ const (
 	ErrorTypeTurnedAway = "TurnedAway"
 )
 
+// StepTimeout is how long a worker may take for one step of a workflow, which takes milliseconds. Another worker goes on after that,
+// so it is what a worker that dies within a step costs; Temporal's default is 10 s.
+const StepTimeout = 5 * time.Second
+
 // InGroup is the queue beside queue that only workers of a group poll. Workers without a group, and what concerns
 // connectors without one, use queue itself.
 func InGroup(queue, group string) string {

@@ -18,7 +18,7 @@ var errOvertaken = errors.New("something else is wanted now")
 // heartbeats, so one that gets lost with its worker, or on its way there, costs the whole time-out.
 func catalogOptions(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		StartToCloseTimeout: 10 * time.Second,
+		StartToCloseTimeout: 5 * time.Second, // one query; a worker that dies during it costs no more
 		RetryPolicy: &temporal.RetryPolicy{InitialInterval: 250 * time.Millisecond, BackoffCoefficient: 2,
 			MaximumInterval: 10 * time.Second},
 		Summary: summary,
