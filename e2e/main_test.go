@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -43,7 +44,7 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
 	gantry = filepath.Join(dir, "gantry")
-	build := exec.Command("go", "build", "-o", gantry, "../cmd/gantry")
+	build := exec.Command("go", slices.Concat([]string{"build"}, raceFlags, []string{"-o", gantry, "../cmd/gantry"})...)
 	build.Stdout, build.Stderr = os.Stderr, os.Stderr
 	if err := build.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "build gantry:", err)

@@ -47,6 +47,9 @@ func startProcess(t *testing.T, dir, name string, env []string, args ...string) 
 	t.Cleanup(func() {
 		_ = p.cmd.Process.Kill() // nothing to do if it has ended
 		<-p.done
+		if report := p.race(); report != "" {
+			t.Errorf("%s has a data race:\n%s", name, report)
+		}
 		if t.Failed() {
 			t.Logf("log of %s:\n%s", name, tail(p.log, 60))
 		}
@@ -140,6 +143,21 @@ func (p *process) awaitStarted() {
 func (p *process) says(text string) bool {
 	b, err := os.ReadFile(p.log)
 	return err == nil && strings.Contains(string(b), text)
+}
+
+// race is what the race detector has reported first, if it has; where that ends in the log it does not say, so some of what
+// follows comes along.
+func (p *process) race() string {
+	const long = 8 << 10
+	b, err := os.ReadFile(p.log)
+	if err != nil {
+		return err.Error()
+	}
+	_, report, found := strings.Cut(string(b), "WARNING: DATA RACE")
+	if !found {
+		return ""
+	}
+	return report[:min(len(report), long)]
 }
 
 // tail is the last lines of a file.
