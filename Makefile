@@ -10,7 +10,7 @@ TEST_STACK := .cache/test-stack
 TEST_FLAGS ?= -race -p 2 -timeout 20m
 # The end-to-end tests run alone, after the others: they stop, freeze and restart things and should not wait for cores.
 PKGS       ?= $(shell go list ./... | grep -v '/e2e$$')
-E2E_FLAGS  ?= -timeout 20m
+E2E_FLAGS  ?= -race -timeout 30m
 GO_FILES    = $(shell find . -path ./.cache -prune -o -name '*.go' -print)
 
 .PHONY: help
@@ -56,36 +56,41 @@ test-stack: build ## Start the servers that tests share, in the background, unle
 test-stack-down: build ## Stop the servers that tests share and delete their data
 	@$(GANTRY) dev down --dir $(TEST_STACK) --clean
 
-# The stack is stopped again only if this run has started it.
+# The servers are stopped again after the last of the runs that share them, unless `make test-stack` has started them.
 .PHONY: test
 test: build ## Run all tests against the real servers (PKGS=./catalog/...: only those)
-	@set -e; \
-	if ! $(GANTRY) dev status --dir $(TEST_STACK) >/dev/null 2>&1; then \
-		trap '$(GANTRY) dev down --dir $(TEST_STACK) --clean' EXIT; \
-		trap 'exit 130' INT TERM; \
-		$(GANTRY) dev down --dir $(TEST_STACK) --clean >/dev/null; \
-		$(GANTRY) dev up --dir $(TEST_STACK) --parts all --ports free --unsafe --background; \
-	fi; \
-	status=0; \
+	@$(GANTRY) dev run --dir $(TEST_STACK) --ports free --unsafe -- $(MAKE) --no-print-directory run-tests
+
+# On servers that run already.
+.PHONY: run-tests
+run-tests:
+	@status=0; \
 	go test $(TEST_FLAGS) $(PKGS) || status=$$?; \
 	$(if $(filter file,$(origin PKGS)),go test $(E2E_FLAGS) ./e2e || status=$$?;) \
 	exit $$status
 
-# Schemathesis makes requests up from the OpenAPI document. It needs Python 3.10: where there is none, this says so and goes on.
-SCHEMATHESIS_VENV := $(CURDIR)/.cache/schemathesis-venv
+# Programs from PyPI, each in an environment of its own. They need Python 3.10: where there is none, this says so and goes on.
+VENVS  := $(CURDIR)/.cache/venv
+PYTHON := python3 -c 'import venv, ensurepip, sys; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1
+
+# $(call with-python,folder of tools/,program in it,variable that names the program to the test,build tag,test)
+with-python = @if ! $(PYTHON); then echo "not asked: there is no Python 3.10 or later with venv here"; else \
+	$(MAKE) --no-print-directory --silent $(VENVS)/$(1)/installed && \
+	$(3)=$(VENVS)/$(1)/bin/$(2) $(MAKE) --no-print-directory test PKGS=./e2e \
+		TEST_FLAGS="-race -count=1 -tags $(4) -timeout 8m -v -run $(5)"; fi
+
+$(VENVS)/%/installed: tools/%/requirements.txt
+	@python3 -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
 
 .PHONY: fuzz-api
 fuzz-api: ## Hold the REST API against its OpenAPI document, with requests made up by Schemathesis (a minute; needs python3)
-	@if ! python3 -c 'import venv, ensurepip, sys; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1; then \
-		echo "not asked: there is no Python 3.10 or later with venv here"; else \
-		$(MAKE) --no-print-directory $(SCHEMATHESIS_VENV)/installed && \
-		SCHEMATHESIS=$(SCHEMATHESIS_VENV)/bin/schemathesis $(MAKE) --no-print-directory test PKGS=./e2e \
-			TEST_FLAGS="-count=1 -tags schemathesis -timeout 8m -v -run TestAnswersAreAsTheDocumentSays"; fi
+	$(call with-python,schemathesis,schemathesis,SCHEMATHESIS,schemathesis,TestAnswersAreAsTheDocumentSays)
 
-$(SCHEMATHESIS_VENV)/installed: tools/schemathesis/requirements.txt
-	@python3 -m venv --clear $(SCHEMATHESIS_VENV)
-	@$(SCHEMATHESIS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
-	@touch $@
+.PHONY: test-python-client
+test-python-client: ## Drive an unmodified command line of Kafka Connect's, from PyPI (some seconds; needs python3)
+	$(call with-python,kafka-connect-py,kafka-connect,KAFKA_CONNECT_PY,pythonclient,TestAnUnmodifiedPythonClient)
 
 .PHONY: bench
 bench: build ## Measure this machine's raw rates and Gantry's, and how fast it fails over

@@ -25,7 +25,7 @@ func newDevCommand() *cobra.Command {
 	cmd.PersistentFlags().StringVar(&flags.dir, "dir", "", "state directory: data, logs, stack.json (default .cache/stack in the checkout)")
 	cmd.PersistentFlags().StringVar(&flags.parts, "parts", "all", "comma-separated: all, postgres, rocketmq (nameserver, broker), temporal, tctl; gantry (worker and API, on top of all)")
 	cmd.AddCommand(newDevPrepareCommand(&flags), newDevUpCommand(&flags), newDevDownCommand(&flags),
-		newDevStatusCommand(&flags), newDevLogsCommand(&flags))
+		newDevStatusCommand(&flags), newDevLogsCommand(&flags), newDevRunCommand(&flags))
 	return cmd
 }
 
@@ -80,10 +80,18 @@ func newDevUpCommand(flags *devFlags) *cobra.Command {
 			return devUp(cmd.Context(), o, cmd.OutOrStdout())
 		},
 	}
-	cmd.Flags().StringVar(&ports, "ports", "common", "common (free ones where those are taken), free, or a list such as postgres=5433,nameserver=9876,broker=10911,temporal=7233,ui=8233")
+	devPortsFlag(cmd, &ports)
 	cmd.Flags().BoolVar(&background, "background", false, "leave the servers running and return (stop them with: gantry dev down)")
-	cmd.Flags().BoolVar(&unsafe, "unsafe", false, "no fsync: faster, and lost only if the machine crashes; for tests")
+	devUnsafeFlag(cmd, &unsafe)
 	return cmd
+}
+
+func devPortsFlag(cmd *cobra.Command, ports *string) {
+	cmd.Flags().StringVar(ports, "ports", "common", "common (free ones where those are taken), free, or a list such as postgres=5433,nameserver=9876,broker=10911,temporal=7233,ui=8233")
+}
+
+func devUnsafeFlag(cmd *cobra.Command, unsafe *bool) {
+	cmd.Flags().BoolVar(unsafe, "unsafe", false, "no fsync: faster, and lost only if the machine crashes; for tests")
 }
 
 func devUp(ctx context.Context, o devstack.Options, out io.Writer) error {

@@ -73,6 +73,8 @@ type Options struct {
 	// ReadyWithin bounds the wait for each server. Default: 4 minutes, because a broker takes 4 s on an
 	// idle machine and more than one minute on one with ten times more work than cores.
 	ReadyWithin time.Duration
+
+	shared bool // by Share
 }
 
 const readyWithin = 4 * time.Minute

@@ -130,8 +130,8 @@ func newStack(o Options) (*Stack, error) {
 	s := &Stack{
 		Info: info, opts: o, launcher: newLauncher(o.Background), ended: map[Part]<-chan struct{}{},
 		record: &record{
-			Info: info, Root: o.Root, Owner: owner, Background: o.Background, Unsafe: o.Unsafe, Binary: o.Binary, Parts: o.Parts, Ports: ports,
-			Processes: map[Part]identity{},
+			Info: info, Root: o.Root, Owner: owner, Background: o.Background, Unsafe: o.Unsafe, Shared: o.shared, Binary: o.Binary, Parts: o.Parts,
+			Ports: ports, Processes: map[Part]identity{},
 		},
 	}
 	s.servers = s.describe()

@@ -49,6 +49,7 @@ type record struct {
 	Owner      identity          `json:"owner"` // the process that started the stack
 	Background bool              `json:"background"`
 	Unsafe     bool              `json:"unsafe"`
+	Shared     bool              `json:"shared,omitempty"` // started by Share, so its last user stops it
 	Binary     string            `json:"binary,omitempty"`
 	Parts      []Part            `json:"parts"`
 	Ports      Ports             `json:"ports"`

@@ -65,6 +65,9 @@ func Usage(err error) error { return &codedError{ExitUsage, err} }
 // quiet ends a command with a code after it has itself said why.
 func quiet(code int) error { return &codedError{code, errSaid} }
 
+// Ended is quiet for commands outside of this package: what they have run has said why it failed.
+func Ended(code int) error { return quiet(code) }
+
 var errSaid = errors.New("")
 
 // hintedError adds a line that tells what to do.
