@@ -62,7 +62,8 @@ func TestWhatWasAskedForRunsAfterWorkersCameAndWent(t *testing.T) {
 	}
 }
 
-// churnUntil lets the oldest worker go every few seconds, by its own will or not, and another come, until done answers.
+// churnUntil lets the oldest worker go every few seconds, by its own will or not, and another come, until done answers. The one that
+// came last has started before the next one goes: two are there, however slow the machine.
 func (p *pipe) churnUntil(t *testing.T, done <-chan error) {
 	t.Helper()
 	churn := time.NewTicker(3 * time.Second)
@@ -79,7 +80,7 @@ func (p *pipe) churnUntil(t *testing.T, done <-chan error) {
 			} else {
 				w.kill()
 			}
-			p.startWorker()
+			p.startWorker().awaitStarted()
 		}
 	}
 }

@@ -26,7 +26,8 @@ type client struct {
 }
 
 func newClient(t *testing.T, listen string) *client {
-	c := &client{t: t, base: "http://" + listen, http: http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{}}}
+	// As long as the API takes at most: a creation waits for the name of a connector whose deletion is under way.
+	c := &client{t: t, base: "http://" + listen, http: http.Client{Timeout: time.Minute, Transport: &http.Transport{}}}
 	t.Cleanup(c.http.CloseIdleConnections)
 	return c
 }
