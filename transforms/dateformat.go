@@ -43,6 +43,9 @@ func parseDateFormat(pattern string) (*dateFormat, error) {
 			if strings.IndexByte(dateLetters, c) < 0 {
 				return nil, fmt.Errorf("has the letter %c, which is none of %s; text stands between single quotes", c, dateLetters)
 			}
+			if c == 'X' && n > 3 {
+				return nil, errors.New("has more than three X")
+			}
 			f.tokens = append(f.tokens, token{letter: c, count: n})
 			i += n
 		default:
@@ -137,11 +140,13 @@ func (t *token) appendFraction(dst []byte, nanos int) []byte {
 
 func (t *token) number(at time.Time) int {
 	switch t.letter {
-	case 'y', 'u':
+	case 'y':
 		if t.count == 2 {
 			return at.Year() % 100
 		}
 		return at.Year()
+	case 'u':
+		return (int(at.Weekday())+6)%7 + 1 // Monday is 1
 	case 'M', 'L':
 		return int(at.Month())
 	case 'd':
@@ -179,12 +184,17 @@ func (t *token) word(at time.Time) string {
 		}
 		return "AD"
 	case 'z':
+		if t.count > 3 {
+			return utcName
+		}
 		return "UTC"
 	case 'Z':
 		return "+0000"
 	}
 	return "Z"
 }
+
+const utcName = "Coordinated Universal Time"
 
 func shortened(name string, count int) string {
 	if count < 4 {
@@ -263,7 +273,7 @@ func (p *dateParts) set(t *token, digits string) error {
 	}
 	low, high, into := 0, 59, &p.second
 	switch t.letter {
-	case 'y', 'u':
+	case 'y':
 		low, high, into = 0, 999_999, &p.year
 		if t.count == 2 && len(digits) == 2 {
 			n += 1900
@@ -275,6 +285,8 @@ func (p *dateParts) set(t *token, digits string) error {
 		low, high, into = 1, 12, &p.month
 	case 'd':
 		low, high, into = 1, 31, &p.day
+	case 'u':
+		low, high, into = 1, 7, new(int) // says nothing that the date does not
 	case 'D':
 		low, high, into = 1, 366, &p.yearDay
 	case 'H', 'k':
@@ -335,7 +347,7 @@ func (p *dateParts) readWord(t *token, text string) (rest string, err error) {
 
 // readZone reads Z, UTC, GMT or an offset such as +02:00, +0200 or +02.
 func readZone(text string) (offset int, rest string, err error) {
-	for _, name := range []string{"UTC", "GMT", "Z"} {
+	for _, name := range []string{utcName, "UTC", "GMT", "Z"} {
 		if rest, ok := strings.CutPrefix(text, name); ok {
 			return 0, rest, nil
 		}

@@ -26,7 +26,9 @@ func TestDateFormatsWriteAndRead(t *testing.T) {
 		{"yyyy-MM-dd hh:mm:ss.SSS a", "2024-02-29 01:04:05.067 PM", moment},
 		{"yyyy-MM-dd K:mm a", "2024-02-29 1:04 PM", moment.Truncate(time.Minute)},
 		{"yyyy-MM-dd k:mm:ss z", "2024-02-29 13:04:05 UTC", moment.Truncate(time.Second)},
-		{"uuuu/MM/dd'at'HH''mm Z", "2024/02/29at13'04 +0000", moment.Truncate(time.Minute)},
+		{"yyyy/MM/dd'at'HH''mm Z", "2024/02/29at13'04 +0000", moment.Truncate(time.Minute)},
+		{"yyyy-MM-dd u", "2024-02-29 4", day},
+		{"yyyy-MM-dd HH:mm zzzz", "2024-02-29 13:04 Coordinated Universal Time", moment.Truncate(time.Minute)},
 		{"HH:mm:ss.SSSSSS", "13:04:05.067000", time.Date(1970, 1, 1, 13, 4, 5, 67_000_000, time.UTC)},
 		{"'it''s' yyyy", "it's 2024", time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)},
 	} {
@@ -61,6 +63,7 @@ func TestDatesAreReadStrictly(t *testing.T) {
 		{"yyyy X", "2023 -01:30", "2023-01-01T01:30:00Z"},
 		{"yyyy X", "2023 CET", ""},
 		{"MMM", "Foo", ""},
+		{"yyyy u", "2023 8", ""},
 		{"yy", "69", "2069-01-01T00:00:00Z"},
 		{"yy", "70", "1970-01-01T00:00:00Z"},
 	} {
@@ -78,7 +81,7 @@ func TestDatesAreReadStrictly(t *testing.T) {
 
 func TestBadDateFormatsAreRefused(t *testing.T) {
 	t.Parallel()
-	for _, pattern := range []string{"", "YYYY", "yyyy'T", "w"} {
+	for _, pattern := range []string{"", "YYYY", "yyyy'T", "w", "XXXX"} {
 		_, err := parseDateFormat(pattern)
 		require.Error(t, err, pattern)
 	}
