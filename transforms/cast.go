@@ -107,7 +107,7 @@ func castString(from connector.Type) convert {
 		write = func(dst []byte, v connector.Value) []byte { return strconv.AppendInt(dst, v.Int(), 10) }
 	case connector.Float32, connector.Float64:
 		bits := bitsOf(from)
-		write = func(dst []byte, v connector.Value) []byte { return strconv.AppendFloat(dst, v.Float(), 'g', -1, bits) }
+		write = func(dst []byte, v connector.Value) []byte { return appendFloat(dst, v.Float(), bits) }
 	case connector.Date, connector.Time, connector.Timestamp, connector.TimestampTZ:
 		write = func(dst []byte, v connector.Value) []byte { return appendTemporal(dst, from, v) }
 	case connector.Bytes:
@@ -135,18 +135,18 @@ func castBool(from connector.Type) convert {
 			}
 		}
 	}
-	number := toFloat(from)
+	number := toFloat(from, bitsOf(from))
 	if number == nil {
 		return nil
 	}
 	return func(_ *memory, v connector.Value) (connector.Value, error) {
 		f, err := number(v)
-		return connector.BoolValue(f != 0), err
+		return connector.BoolValue(math.Abs(f) >= 1), err // NaN is not
 	}
 }
 
 func castFloat(from, to connector.Type) convert {
-	number := toFloat(from)
+	number := toFloat(from, bitsOf(to))
 	if number == nil {
 		return nil
 	}
@@ -163,14 +163,14 @@ func castFloat(from, to connector.Type) convert {
 	}
 }
 
-// toFloat reads values of a type as numbers; nil if they are none.
-func toFloat(from connector.Type) func(v connector.Value) (float64, error) {
+// toFloat reads values of a type as numbers of 32 or 64 bits, floats aside; nil if they are none.
+func toFloat(from connector.Type, bits int) func(v connector.Value) (float64, error) {
 	switch from {
 	case connector.Float32, connector.Float64:
 		return func(v connector.Value) (float64, error) { return v.Float(), nil }
 	case connector.Decimal, connector.String, connector.Enum:
 		return func(v connector.Value) (float64, error) {
-			f, err := strconv.ParseFloat(v.Text(), 64)
+			f, err := parseFloat(v.Text(), bits)
 			if err != nil {
 				err = fmt.Errorf("cast %.40q to a number: it is none, or out of range", v.Text())
 			}
@@ -183,8 +183,25 @@ func toFloat(from connector.Type) func(v connector.Value) (float64, error) {
 	}
 	return func(v connector.Value) (float64, error) {
 		n, err := whole(v)
+		if bits == 32 {
+			return float64(float32(n)), err // rounded once only
+		}
 		return float64(n), err
 	}
+}
+
+// parseFloat reads a decimal number, NaN or Infinity, with blanks around it. What else strconv takes, such as 1_000, inf
+// and 0x1p4, is no number to other programs.
+func parseFloat(text string, bits int) (float64, error) {
+	text = strings.TrimSpace(text)
+	switch strings.TrimLeft(text, "+-") {
+	case "NaN", "Infinity":
+	default:
+		if strings.Trim(text, "0123456789+-.eE") != "" {
+			return 0, strconv.ErrSyntax
+		}
+	}
+	return strconv.ParseFloat(text, bits)
 }
 
 func castInt(from connector.Type, to *connector.Schema) convert {

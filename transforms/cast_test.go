@@ -1,6 +1,7 @@
 package transforms_test
 
 import (
+	"math"
 	"testing"
 
 	"github.com/gantry-connect/gantry/connector"
@@ -18,7 +19,13 @@ func TestCast(t *testing.T) {
 				`at=string "2024-02-29T12:00:05.25Z", wall=string "2024-02-29T12:00:05.25", json=string? "{\"a\":1}", s=string "s"}`, ""},
 		{"of moments to numbers, as in Kafka Connect", []string{".spec=day:int32,clock:int32,at:int64,wall:float64"}, row("day", days(5), "clock", clock(1_500_000_000), "at", noon, "wall", wall(noon)),
 			`{day=int32 5, clock=int32 1500, at=int64 1709208005250, wall=float64 1.70920800525e+12}`, ""},
-		{"to boolean", []string{".spec=a:boolean,b:boolean,c:boolean,d:boolean"}, row("a", "TRUE", "b", "false", "c", 0.0, "d", number("0.1")), `{a=bool true, b=bool false, c=bool false, d=bool true}`, ""},
+		{"to boolean", []string{".spec=a:boolean,b:boolean,c:boolean,d:boolean"}, row("a", "TRUE", "b", "false", "c", 0.0, "d", number("0.1")), `{a=bool true, b=bool false, c=bool false, d=bool false}`, ""},
+		{"to boolean, fractions cut off as to whole numbers", []string{".spec=a:boolean,b:boolean,c:boolean,d:boolean"}, row("a", -0.9, "b", math.NaN(), "c", -1.5, "d", number("2.5")), `{a=bool false, b=bool false, c=bool true, d=bool true}`, ""},
+		{"floats to string as in JSON", []string{".spec=a:string,b:string,c:string,d:string,e:string,f:string"}, row("a", 1e7, "b", 1e21, "c", 1e-7, "d", math.Inf(-1), "e", math.NaN(), "f", float32(0.1)),
+			`{a=string "10000000", b=string "1e+21", c=string "1e-07", d=string "-Infinity", e=string "NaN", f=string "0.1"}`, ""},
+		{"texts to floats", []string{".spec=a:float64,b:float64,c:float64,d:float32"}, row("a", " 1.5e3\n", "b", "-Infinity", "c", "NaN", "d", "16777217.0000000001"),
+			`{a=float64 1500, b=float64 -Inf, c=float64 NaN, d=float32 1.6777218e+07}`, ""},
+		{"whole numbers to float32, rounded once", []string{".spec=a:float32"}, row("a", 1<<54+1<<30+1), `{a=float32 1.801440065696563e+16}`, ""},
 		{"of booleans", []string{".spec=a:int32,b:float32"}, row("a", true, "b", false), `{a=int32 1, b=float32 0}`, ""},
 		{"nested", []string{".spec=address.zip:string"}, row("address", address()), `{address={city=string "Bonn", zip=string "53111"}}`, ""},
 		{"nested by name with dots", []string{".spec=`a.b`.c:string"}, row("a.b", row("c", 1)), `{a.b={c=string "1"}}`, ""},
@@ -39,6 +46,9 @@ func TestCast(t *testing.T) {
 		{"out of range from a float", []string{".spec=a:int64"}, row("a", 1e30), "", "cast 1e+30 to a whole number: it is out of range"},
 		{"out of range for float32", []string{".spec=a:float32"}, row("a", 1e300), "", "cast 1e+300 to float32"},
 		{"text that is no number", []string{".spec=a:int32"}, row("a", "1x"), "", `field "a": cast "1x" to a whole number`},
+		{"text that is a number in Go's source only", []string{".spec=a:float64"}, row("a", "1_000"), "", `field "a": cast "1_000" to a number`},
+		{"text that is a number to C only", []string{".spec=a:float64"}, row("a", "inf"), "", `field "a": cast "inf" to a number`},
+		{"null of no struct", []string{".spec=a:int32"}, null(connector.String), `string? null`, ""},
 		{"text that is no boolean", []string{".spec=a:boolean"}, row("a", "yes"), "", `cast "yes" to boolean: it is neither true nor false`},
 		{"struct", []string{".spec=a:string"}, row("a", row("b", 1)), "", "there is no cast from a value of type struct (row) to string"},
 		{"array", []string{".spec=a:int32"}, row("a", []int{1}), "", "there is no cast from a value of type array to int32"},

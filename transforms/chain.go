@@ -92,24 +92,29 @@ type remade struct {
 
 func (r *remade) apply(rec *connector.Record) (bool, error) {
 	if r.on == onKey {
-		return true, r.put(rec, &rec.Key)
+		key, err := r.made(rec, rec.Key)
+		if err == nil {
+			rec.Key = key
+		}
+		return true, err
 	}
-	if err := r.put(rec, &rec.After); err != nil {
+	after, err := r.made(rec, rec.After)
+	if err != nil {
 		return false, err
 	}
-	return true, r.put(rec, &rec.Before)
+	before, err := r.made(rec, rec.Before)
+	if err != nil {
+		return false, err // with rec as it was
+	}
+	rec.After, rec.Before = after, before
+	return true, nil
 }
 
-func (r *remade) put(rec *connector.Record, d *connector.Datum) error {
+func (r *remade) made(rec *connector.Record, d connector.Datum) (connector.Datum, error) {
 	if !d.Present() {
-		return nil
+		return d, nil
 	}
-	made, err := r.by.remake(rec, *d)
-	if err != nil {
-		return err
-	}
-	*d = made
-	return nil
+	return r.by.remake(rec, d)
 }
 
 // image is the part of a record that a transform reads: the key, or the value, which is After, or Before where there is no

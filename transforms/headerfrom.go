@@ -45,7 +45,7 @@ func newHeaderFrom(c *headerFromConfig, on side, _ connector.Kind) (transform, e
 
 func (h *headerFrom) apply(rec *connector.Record) (bool, error) {
 	from := h.on.image(rec)
-	if !from.Present() || from.Value.IsNull() {
+	if !from.Present() || isNull(from) {
 		return true, nil
 	}
 	headers := make([]connector.Header, len(rec.Headers), len(rec.Headers)+len(h.fields))
@@ -57,9 +57,11 @@ func (h *headerFrom) apply(rec *connector.Record) (bool, error) {
 		}
 		headers = append(headers, connector.Header{Name: h.names[i], Value: d})
 	}
-	rec.Headers = headers
-	if h.remove == nil {
-		return true, nil
+	if h.remove != nil {
+		if _, err := h.remove.apply(rec); err != nil {
+			return false, err
+		}
 	}
-	return h.remove.apply(rec)
+	rec.Headers = headers
+	return true, nil
 }

@@ -146,21 +146,27 @@ func isObject(text string) bool {
 	return i < len(text) && text[i] == '{'
 }
 
-// lookUp follows a path into a document; false says that it leads nowhere.
-func (p *docPath) lookUp(text string) (string, bool, error) {
+// isNull reports whether there is no value, a null, or the JSON document null.
+func isNull(d connector.Datum) bool {
+	if d.Value.IsNull() {
+		return true
+	}
+	return d.Schema.Type == connector.JSON && strings.TrimSpace(d.Value.Text()) == "null"
+}
+
+// lookUp follows a path into a document; ok false says that it leads nowhere, whole that it is the name of a member.
+func (p *docPath) lookUp(text string) (found string, whole, ok bool, err error) {
 	if p.whole != "" {
-		if found, ok, err := lookUpMember(text, p.whole); ok || err != nil {
-			return found, ok, err
+		if found, ok, err = lookUpMember(text, p.whole); ok || err != nil {
+			return found, true, ok, err
 		}
 	}
 	for _, step := range p.steps {
-		found, ok, err := lookUpMember(text, step)
-		if !ok || err != nil {
-			return "", false, err
+		if text, ok, err = lookUpMember(text, step); !ok || err != nil {
+			return "", false, false, err
 		}
-		text = found
 	}
-	return text, true, nil
+	return text, false, true, nil
 }
 
 func lookUpMember(text, name string) (found string, ok bool, err error) {
@@ -224,11 +230,7 @@ func appendJSON(dst []byte, s *connector.Schema, v connector.Value) ([]byte, err
 		if math.IsNaN(f) || math.IsInf(f, 0) {
 			return dst, fmt.Errorf("JSON has no number %v", f)
 		}
-		bits := 64
-		if s.Type == connector.Float32 {
-			bits = 32
-		}
-		return strconv.AppendFloat(dst, f, 'g', -1, bits), nil
+		return appendFloat(dst, f, bitsOf(s.Type)), nil
 	case connector.String, connector.Enum:
 		return appendQuoted(dst, v.Text()), nil
 	case connector.JSON, connector.Decimal: // one that came from a number
@@ -241,6 +243,23 @@ func appendJSON(dst []byte, s *connector.Schema, v connector.Value) ([]byte, err
 		return append(appendUUID(append(dst, '"'), v.Bytes()), '"'), nil
 	}
 	return dst, fmt.Errorf("a JSON document cannot take a value of type %v from elsewhere", s.Type)
+}
+
+// appendFloat appends a number in the fewest digits that give it again, as the converter json does.
+func appendFloat(dst []byte, f float64, bits int) []byte {
+	switch {
+	case math.IsNaN(f):
+		return append(dst, "NaN"...)
+	case math.IsInf(f, 1):
+		return append(dst, "Infinity"...)
+	case math.IsInf(f, -1):
+		return append(dst, "-Infinity"...)
+	}
+	format := byte('f')
+	if size := math.Abs(f); size != 0 && (size < 1e-6 || size >= 1e21) {
+		format = 'e'
+	}
+	return strconv.AppendFloat(dst, f, format, -1, bits)
 }
 
 func appendUUID(dst, id []byte) []byte {

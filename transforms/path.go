@@ -8,7 +8,9 @@ import (
 	"github.com/gantry-connect/gantry/connector"
 )
 
-// The values of field.syntax.version. Without it a field of exactly that name is meant, or else a path.
+const syntaxOption = "field.syntax.version"
+
+// The values of field.syntax.version, in any case. Without it a field of exactly that name is meant, or else a path.
 const (
 	syntaxName = "V1" // the whole text is one name
 	syntaxPath = "V2" // dots separate the steps of a path
@@ -110,6 +112,7 @@ type place struct {
 	chain  []int             // fields to go through
 	schema *connector.Schema // at the end of chain
 	may    bool              // something on the way may be null
+	whole  bool              // the selector's text is the field's name
 	doc    *docPath          // how to go on in the JSON document there; nil: chain leads to the field
 }
 
@@ -127,7 +130,7 @@ func (s selector) find(in *connector.Schema) (place, bool) {
 	if s.whole != "" && in.Type == connector.Struct {
 		if i := in.FieldIndex(s.whole); i >= 0 {
 			f := in.Fields[i].Schema
-			return place{chain: []int{i}, schema: f, may: in.Optional || f.Optional}, true
+			return place{chain: []int{i}, schema: f, may: in.Optional || f.Optional, whole: true}, true
 		}
 	}
 	p := place{schema: in, may: in.Optional}

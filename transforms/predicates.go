@@ -2,7 +2,6 @@ package transforms
 
 import (
 	"regexp"
-	"strings"
 
 	"github.com/gantry-connect/gantry/connector"
 )
@@ -44,10 +43,7 @@ func (recordIsTombstone) holds(rec *connector.Record) bool {
 	case connector.Delete, connector.Truncate:
 		return false
 	}
-	if rec.After.Value.IsNull() { // as it is where there is no value
-		return true
-	}
-	return rec.After.Schema.Type == connector.JSON && strings.TrimSpace(rec.After.Value.Text()) == "null"
+	return isNull(rec.After)
 }
 
 // topicNameMatchesConfig is the keys of TopicNameMatches.

@@ -54,13 +54,32 @@ func optional(s *connector.Schema) *connector.Schema {
 // read returns the field's value; what is below null is null. A struct without the field is an error, JSON without it gives
 // null.
 func (r *reader) read(d connector.Datum) (connector.Datum, error) {
+	field, _, err := r.named(d)
+	return field, err
+}
+
+// named is read, with the field's name.
+func (r *reader) named(d connector.Datum) (field connector.Datum, name string, err error) {
 	p := r.plans.of(d.Schema, r.plan)
+	name = r.at.last()
 	if p.err != nil {
-		return connector.Datum{}, p.err
+		return connector.Datum{}, name, p.err
 	}
 	if p.none {
-		return connector.Datum{Schema: jsonNull}, nil
+		return connector.Datum{Schema: jsonNull}, name, nil
 	}
+	field, whole, err := p.follow(d)
+	if err != nil {
+		return field, name, fmt.Errorf("read field %q: %w", r.at.text, err)
+	}
+	if whole {
+		name = r.at.text
+	}
+	return field, name, nil
+}
+
+// follow reads what is at the place.
+func (p *place) follow(d connector.Datum) (field connector.Datum, whole bool, err error) {
 	v := d.Value
 	for _, i := range p.chain {
 		if v.IsNull() {
@@ -69,14 +88,18 @@ func (r *reader) read(d connector.Datum) (connector.Datum, error) {
 		v = v.List()[i]
 	}
 	if p.doc == nil || v.IsNull() {
-		return connector.Datum{Schema: p.schema, Value: v}, nil
+		return connector.Datum{Schema: p.schema, Value: v}, p.whole, nil
 	}
-	text, ok, err := p.doc.lookUp(v.Text())
+	text, whole, ok, err := p.doc.lookUp(v.Text())
 	if err != nil {
-		return connector.Datum{}, fmt.Errorf("read field %q: %w", r.at.text, err)
+		return connector.Datum{}, whole, err
 	}
 	if !ok {
-		return connector.Datum{Schema: jsonNull}, nil
+		if len(p.chain) == 0 && !isObject(v.Text()) && !isNull(d) {
+			err = errNoObject
+		}
+		return connector.Datum{Schema: jsonNull}, false, err
 	}
-	return typed(text)
+	field, err = typed(text)
+	return field, whole, err
 }

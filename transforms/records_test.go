@@ -27,7 +27,12 @@ func TestValueToKey(t *testing.T) {
 		{"the new image, of an update", "a", connector.Record{Op: connector.Update, Before: row("a", 1), After: row("a", 2)}, `{a=int64 2}`, ""},
 		{"a tombstone keeps its key", "a", connector.Record{Op: connector.Tombstone, Key: old}, `string "old"`, ""},
 		{"document", "a,n.b,none", connector.Record{After: datum(doc(`{"a":1,"n":{"b":"x"}}`))}, `{a=int64? 1, b=string? "x", none=json? null}`, ""},
+		{"a name with dots", "a.b,c", connector.Record{After: row("a.b", 1, "a", row("b", 2), "c", 3)}, `{a.b=int64 1, c=int64 3}`, ""},
+		{"a name with dots in a document", "a.b", connector.Record{After: datum(doc(`{"a.b":1,"a":{"b":2}}`))}, `{a.b=int64? 1}`, ""},
+		{"one name for two", "a.b,`a.b`", connector.Record{After: row("a.b", 1)}, "", `field "a.b" twice`},
 		{"null value", "a", connector.Record{After: connector.Datum{Schema: maybeRow()}}, "", "the value is null"},
+		{"document null", "a", connector.Record{After: datum(doc(" null"))}, "", "the value is null"},
+		{"document that is no object", "a", connector.Record{After: datum(doc("[1]"))}, "", `read field "a": only structs and JSON objects`},
 		{"missing", "a", connector.Record{After: row("b", 1)}, "", `there is no field "a"`},
 		{"no struct", "a", connector.Record{After: datum(1)}, "", `read field "a": only structs`},
 	} {
@@ -48,6 +53,35 @@ func TestValueToKey(t *testing.T) {
 				require.Equal(t, show(tt.rec.After), show(rec.After))
 			}
 		})
+	}
+}
+
+func TestValueToKeyFitsTheKeysSchemaAfterARecordThatFailed(t *testing.T) {
+	t.Parallel()
+	c := one(t, connector.KindSource, ".type=ValueToKey", ".fields=a,b")
+	text := datum("x")
+	for i, in := range []connector.Datum{row("a", 1, "b", text), row("a", text), row("a", text, "b", text), row("b", text, "a", text)} {
+		rec := connector.Record{After: in}
+		_, err := c.Apply(&rec)
+		if i == 1 {
+			require.ErrorContains(t, err, `there is no field "b"`)
+			continue
+		}
+		require.NoError(t, err)
+		check(t, rec.Key)
+	}
+}
+
+// TestATransformThatFailsLeavesTheRecordAsItWas: the image after is fine, the one before is not.
+func TestATransformThatFailsLeavesTheRecordAsItWas(t *testing.T) {
+	t.Parallel()
+	for _, keys := range [][]string{{".type=Cast", ".spec=a:int8"}, {".type=HeaderFrom", ".operation=move", ".fields=a", ".headers=A"}} {
+		c := one(t, connector.KindSource, keys...)
+		rec := connector.Record{Op: connector.Update, After: row("a", 1), Before: datum("no struct")}
+		_, err := c.Apply(&rec)
+		require.ErrorContains(t, err, "only structs")
+		require.Equal(t, `{a=int64 1}`, show(rec.After))
+		require.Empty(t, rec.Headers)
 	}
 }
 
@@ -84,6 +118,8 @@ func TestHeaderFrom(t *testing.T) {
 		{"null value", "HeaderFrom$Value", "move", "a", "A", connector.Record{After: connector.Datum{Schema: maybeRow()}}, nil, `{id=int64 null}? null`, `absent`, ""},
 		{"nothing", "HeaderFrom$Value", "move", "a", "A", connector.Record{Op: connector.Tombstone}, nil, `absent`, `absent`, ""},
 		{"document", "HeaderFrom$Value", "move", "a,none", "A,N", connector.Record{After: datum(doc(`{"a":true,"b":1}`))}, []string{`A=bool? true`, `N=json? null`}, `json {"b":1}`, `absent`, ""},
+		{"document null", "HeaderFrom$Value", "move", "a", "A", connector.Record{After: datum(doc("null"))}, nil, `json null`, `absent`, ""},
+		{"document that is no object", "HeaderFrom$Value", "copy", "a", "A", connector.Record{After: datum(doc("5"))}, nil, "", "", "only structs and JSON objects"},
 		{"missing", "HeaderFrom$Value", "move", "nope", "A", connector.Record{After: row("a", 1)}, nil, "", "", `there is no field "nope"`},
 		{"no struct", "HeaderFrom$Value", "move", "a", "A", connector.Record{After: datum(1)}, nil, "", "", "only structs and JSON objects"},
 	} {

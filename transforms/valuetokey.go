@@ -9,7 +9,7 @@ import (
 
 // valueToKeyConfig is the keys of ValueToKey.
 type valueToKeyConfig struct {
-	Fields []string `config:"fields" required:"true" doc:"Fields of the value that make the new key, a struct; each is named by the last step of its path."`
+	Fields []string `config:"fields" required:"true" doc:"Fields of the value that make the new key, a struct; each is named by the last step of its path, or as it is given where that is its name."`
 	nullDefaults
 	fieldSyntax
 }
@@ -17,11 +17,11 @@ type valueToKeyConfig struct {
 // valueToKey makes a struct of some of the value's fields the key. A record without a value keeps its key.
 type valueToKey struct {
 	fields []reader
-	names  []string
 	memory memory
 
-	schema *connector.Schema // of the last key
+	schema *connector.Schema // of the last key; nil: to be made of from and names
 	from   []*connector.Schema
+	names  []string
 }
 
 func newValueToKey(c *valueToKeyConfig, _ side, _ connector.Kind) (transform, error) {
@@ -29,14 +29,14 @@ func newValueToKey(c *valueToKeyConfig, _ side, _ connector.Kind) (transform, er
 	if len(errs) > 0 {
 		return nil, errs
 	}
-	v := &valueToKey{from: make([]*connector.Schema, len(at))}
+	v := &valueToKey{from: make([]*connector.Schema, len(at)), names: make([]string, len(at))}
 	seen := map[string]bool{}
 	for i, s := range at {
 		if seen[s.last()] {
 			errs = append(errs, &connector.ConfigError{Field: "fields", Value: c.Fields[i], Reason: fmt.Sprintf("gives the key a second field %q", s.last())})
 		}
 		seen[s.last()] = true
-		v.fields, v.names = append(v.fields, reader{at: s}), append(v.names, s.last())
+		v.fields = append(v.fields, reader{at: s})
 	}
 	if len(errs) > 0 {
 		return nil, errs
@@ -51,26 +51,39 @@ func (t *valueToKey) apply(rec *connector.Record) (bool, error) {
 	if !value.Present() {
 		return true, nil
 	}
-	if value.Value.IsNull() {
+	if isNull(value) {
 		return false, errNullValue
 	}
 	key := t.memory.list(len(t.fields))
-	same := t.schema != nil
 	for i := range t.fields {
-		d, err := t.fields[i].read(value)
+		d, name, err := t.fields[i].named(value)
 		if err != nil {
 			return false, err
 		}
-		same = same && t.from[i] == d.Schema
-		t.from[i], key[i] = d.Schema, d.Value
-	}
-	if !same {
-		fields := make([]connector.Field, len(t.from))
-		for i, s := range t.from {
-			fields[i] = connector.Field{Name: t.names[i], Schema: s}
+		if t.from[i] != d.Schema || t.names[i] != name {
+			t.from[i], t.names[i], t.schema = d.Schema, name, nil
 		}
-		t.schema = connector.StructOf("", fields...)
+		key[i] = d.Value
+	}
+	if t.schema == nil {
+		if err := t.plan(); err != nil {
+			return false, err
+		}
 	}
 	rec.Key = connector.Datum{Schema: t.schema, Value: connector.ListValue(key)}
 	return true, nil
+}
+
+// plan makes the key's schema.
+func (t *valueToKey) plan() error {
+	fields := make([]connector.Field, len(t.from))
+	for i, s := range t.from {
+		fields[i] = connector.Field{Name: t.names[i], Schema: s}
+	}
+	s := connector.StructOf("", fields...)
+	if err := s.Validate(); err != nil {
+		return fmt.Errorf("the key: %w", err)
+	}
+	t.schema = s
+	return nil
 }
