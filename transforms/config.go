@@ -94,12 +94,12 @@ func (b *builderOf) include(prefix, typeKey string, err error) {
 	}
 }
 
-// options are the keys behind a prefix.
+// options are the keys behind a prefix, without blanks around their values, as ConfigDef takes them.
 func options(config map[string]string, prefix string) map[string]string {
 	out := map[string]string{}
 	for key, v := range config {
 		if name, ok := strings.CutPrefix(key, prefix); ok {
-			out[name] = v
+			out[name] = strings.TrimSpace(v)
 		}
 	}
 	return out

@@ -52,6 +52,9 @@ func (e *editor) object(dst []byte, text string, targets []docTarget, only bool)
 	}
 	n := len(e.found) - base
 	targets = e.settled(targets, base, n)
+	if name := e.doubled(targets, base, n, only); name != "" {
+		return dst, fmt.Errorf("field %q twice", name)
+	}
 	dst = append(dst, '{')
 	empty := len(dst)
 	for i := range n { // by index: inner objects use the slice as well
@@ -101,6 +104,52 @@ func (e *editor) has(name string, base, n int) bool {
 		}
 	}
 	return false
+}
+
+// doubled is a name that renaming would give to two of the n members found since base; empty if there is none.
+func (e *editor) doubled(targets []docTarget, base, n int, only bool) string {
+	for i := range targets {
+		if !targets[i].renames() {
+			continue
+		}
+		name, first := targets[i].action.name, ""
+		for j := range n {
+			was := e.found[base+j].name
+			switch now, kept := fate(was, targets, only); {
+			case !kept || now != name || was == first:
+			case first != "":
+				return name
+			default:
+				first = was
+			}
+		}
+	}
+	return ""
+}
+
+// renames reports whether the target renames a member of the level at hand.
+func (t *docTarget) renames() bool {
+	return len(t.steps) == 1 && t.action != nil && t.action.does == renames
+}
+
+// fate is the name that a member gets, and whether it is kept at all.
+func fate(name string, targets []docTarget, only bool) (now string, kept bool) {
+	now, kept = name, !only
+	for i := range targets {
+		t := &targets[i]
+		if t.steps[0] != name || t.action == nil {
+			continue
+		}
+		switch here := len(t.steps) == 1; {
+		case here && t.action.does == drops:
+			return name, false
+		case t.action.does == includes:
+			kept = true
+		case t.renames():
+			now = t.action.name
+		}
+	}
+	return now, kept
 }
 
 // madeBefore reports whether an insert has already made a member of that name.

@@ -92,13 +92,13 @@ type op struct {
 
 func (e *editor) remake(rec *connector.Record, d connector.Datum) (connector.Datum, error) {
 	p := e.plans.of(d.Schema, e.plan)
-	if p.err != nil {
+	switch null := d.Value.IsNull(); {
+	case p.err != nil && !null:
 		return d, p.err
-	}
-	if p.edit == nil || d.Value.IsNull() {
-		if p.edit != nil {
-			d.Schema = p.edit.out
-		}
+	case p.edit == nil:
+		return d, nil
+	case null:
+		d.Schema = p.edit.out
 		return d, nil
 	}
 	e.values = e.values[:0]

@@ -30,6 +30,10 @@ func newMaskField(c *maskFieldConfig, on side, _ connector.Kind) (transform, err
 }
 
 func masked(s *connector.Schema, replacement string) leaf {
+	if replacement == "" && inferred(s) { // an object in JSON without a schema, see maskDocument
+		none := &connector.Schema{Type: connector.Struct, Optional: true}
+		return leaf{schema: none, convert: func(*memory, connector.Value) (connector.Value, error) { return connector.ListValue(nil), nil }}
+	}
 	v, err := mask(s, replacement)
 	if err != nil {
 		return leaf{err: err}

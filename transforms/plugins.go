@@ -64,6 +64,9 @@ var predicateClasses = []class[predicate]{
 
 func transformClass[C any](name string, sides bool, open func(c *C, on side, kind connector.Kind) (transform, error)) class[transform] {
 	return class[transform]{name, sides, definitionsOf[C](), func(options map[string]string, on side, kind connector.Kind) (transform, error) {
+		if v, given := options[syntaxOption]; given {
+			options[syntaxOption] = strings.ToUpper(v)
+		}
 		c := new(C)
 		if err := connector.Decode(options, c); err != nil {
 			return nil, err
