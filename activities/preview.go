@@ -14,6 +14,7 @@ import (
 	"github.com/gantry-connect/gantry/converters"
 	"github.com/gantry-connect/gantry/pipeline"
 	"github.com/gantry-connect/gantry/probe"
+	"github.com/gantry-connect/gantry/secrets"
 )
 
 const (
@@ -32,6 +33,8 @@ type gallery struct {
 	bytes   int
 	value   converters.Converter
 	apply   func(rec *connector.Record, seen func(alias string, rec *connector.Record, kept bool, err error)) // nil: no transforms
+	check   func(rec *connector.Record) error                                                                 // of what comes out of them; nil: anything goes
+	scrub   *secrets.Scrubber
 }
 
 func (a *Activities) newGallery(limit int) (*gallery, error) {
@@ -55,21 +58,37 @@ func (g *gallery) add(partition json.RawMessage, offset uint64, rec *connector.R
 		item.Record = shown
 	}
 	if g.apply != nil && err == nil {
-		g.apply(rec, func(alias string, rec *connector.Record, kept bool, err error) {
-			step := probe.PreviewStep{Transform: alias, Kept: kept && err == nil}
-			if step.Kept {
-				step.Record, err = g.show(rec)
-			}
-			if err != nil {
-				step.Error = err.Error()
-			}
-			item.Steps = append(item.Steps, step)
-		})
+		item.Steps = g.steps(rec)
 	}
 	g.put(item)
 }
 
+// steps is a record after each transform.
+func (g *gallery) steps(rec *connector.Record) []probe.PreviewStep {
+	steps := []probe.PreviewStep{}
+	g.apply(rec, func(alias string, rec *connector.Record, kept bool, err error) {
+		step := probe.PreviewStep{Transform: alias, Kept: kept && err == nil}
+		if step.Kept {
+			step.Record, err = g.show(rec)
+		}
+		if err != nil {
+			step.Error = err.Error()
+		}
+		steps = append(steps, step)
+	})
+	if last := &steps[len(steps)-1]; last.Kept && g.check != nil {
+		if err := g.check(rec); err != nil {
+			last.Kept, last.Error = false, err.Error()
+		}
+	}
+	return steps
+}
+
 func (g *gallery) put(item probe.PreviewItem) {
+	item.Error = g.scrub.Text(item.Error)
+	for i := range item.Steps {
+		item.Steps[i].Error = g.scrub.Text(item.Steps[i].Error)
+	}
 	text, err := json.Marshal(item)
 	if err != nil {
 		item.Record, item.Steps, item.Error = nil, []probe.PreviewStep{}, "cannot be shown as JSON: "+err.Error()
@@ -129,6 +148,7 @@ func (a *Activities) preview(ctx context.Context, q probe.Question) (probe.Previ
 	if err != nil {
 		return probe.Preview{}, err
 	}
+	g.scrub = used.scrub
 	if used.chain.Len() > 0 {
 		g.apply = used.chain.Steps
 	}
@@ -157,6 +177,12 @@ func (a *Activities) sampleSource(ctx context.Context, used usable, g *gallery) 
 		return fmt.Errorf("open the source: %w", err)
 	}
 	defer closing(a.log, source)
+	g.check = func(rec *connector.Record) error {
+		if rec.Topic == used.source.Topic {
+			return nil // which is checked elsewhere
+		}
+		return pipeline.CheckTopic(rec.Topic)
+	}
 	for !g.full() {
 		batch, err := source.Read(ctx, g.limit-len(g.preview.Items))
 		var bad *connector.RecordError

@@ -10,6 +10,7 @@ import (
 // no number. It is not for concurrent use.
 type Decoder struct {
 	maker recordMaker
+	queue Queue // that maker's partition is of
 	props properties
 }
 
@@ -27,6 +28,9 @@ func (d *Decoder) Record(ctx context.Context, m *Received) (rec connector.Record
 		if err != nil || s.Kind == stampFence {
 			return connector.Record{}, false, err
 		}
+	}
+	if m.Queue != d.queue {
+		d.queue, d.maker.partition = m.Queue, partitionOf(m.Queue)
 	}
 	rec, err = d.maker.record(ctx, m, &d.props)
 	return rec, true, err

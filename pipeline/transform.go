@@ -33,11 +33,21 @@ func (s *Source) transformed(rec *connector.Record) (keep bool, err error) {
 		err = &stageError{stageTransform, err}
 	case !keep:
 		s.progress.filtered.Add(1)
-	case rec.Topic != topic && !topicName(rec.Topic):
-		err = &stageError{stageTransform, fmt.Errorf("%.200q is no name of a topic: use 1 to %d letters, digits and any of %%|_-", rec.Topic, maxTopicName)}
-		rec.Topic = topic
+	case rec.Topic != topic:
+		if err = CheckTopic(rec.Topic); err != nil {
+			err = &stageError{stageTransform, err}
+			rec.Topic = topic
+		}
 	}
 	return keep, err
+}
+
+// CheckTopic says what is wrong with the name of a topic that a transform has made.
+func CheckTopic(name string) error {
+	if topicName(name) {
+		return nil
+	}
+	return fmt.Errorf("%.200q is no name of a topic: use 1 to %d letters, digits and any of %%|_-", name, maxTopicName)
 }
 
 // topicName reports whether brokers take a topic of that name.
