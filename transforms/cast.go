@@ -240,6 +240,9 @@ func toInt(from connector.Type) func(v connector.Value) (int64, error) {
 	case connector.Timestamp, connector.TimestampTZ:
 		return func(v connector.Value) (int64, error) {
 			seconds, nanos := v.Timestamp()
+			if seconds > math.MaxInt64/millisPerSec-1 || seconds < math.MinInt64/millisPerSec+1 {
+				return 0, fmt.Errorf("cast %v to milliseconds: it is out of range", v)
+			}
 			return seconds*millisPerSec + int64(nanos)/int64(time.Millisecond), nil
 		}
 	case connector.Float32, connector.Float64:

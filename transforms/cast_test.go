@@ -3,6 +3,7 @@ package transforms_test
 import (
 	"math"
 	"testing"
+	"time"
 
 	"github.com/gantry-connect/gantry/connector"
 )
@@ -48,6 +49,9 @@ func TestCast(t *testing.T) {
 		{"text that is no number", []string{".spec=a:int32"}, row("a", "1x"), "", `field "a": cast "1x" to a whole number`},
 		{"text that is a number in Go's source only", []string{".spec=a:float64"}, row("a", "1_000"), "", `field "a": cast "1_000" to a number`},
 		{"text that is a number to C only", []string{".spec=a:float64"}, row("a", "inf"), "", `field "a": cast "inf" to a number`},
+		{"years with more or less than four digits", []string{".spec=a:string,b:string,c:string,d:string"}, row("a", days(19782500), "b", days(-735525), "c", time.Date(12345, 1, 2, 3, 4, 5, 0, time.UTC), "d", wall(time.Date(-44, 3, 15, 0, 0, 0, 5, time.UTC))),
+			`{a=string "+56132-08-24", b=string "-0044-03-15", c=string "+12345-01-02T03:04:05Z", d=string "-0044-03-15T00:00:00.000000005"}`, ""},
+		{"a moment too far away for milliseconds", []string{".spec=a:int64"}, row("a", time.Unix(1<<60, 0)), "", "to milliseconds: it is out of range"},
 		{"null of no struct", []string{".spec=a:int32"}, null(connector.String), `string? null`, ""},
 		{"text that is no boolean", []string{".spec=a:boolean"}, row("a", "yes"), "", `cast "yes" to boolean: it is neither true nor false`},
 		{"struct", []string{".spec=a:string"}, row("a", row("b", 1)), "", "there is no cast from a value of type struct (row) to string"},
@@ -89,6 +93,8 @@ func TestTimestampConverter(t *testing.T) {
 		{"text without format", []string{".field=a", ".target.type=unix"}, row("a", "x"), "", "a text cannot be read as a date without the key format"},
 		{"no moment", []string{".field=a", ".target.type=unix"}, row("a", true), "", "a value of type bool is no date"},
 		{"out of range", []string{".field=a", ".target.type=unix", ".unix.precision=nanoseconds"}, row("a", days(1_000_000)), "", "out of range"},
+		{"document to a late Date", []string{".field=a", ".target.type=Date"}, doc(`{"a":1709208005250123}`), `json {"a":"+56132-08-24"}`, ""},
+		{"beyond all dates", []string{".field=a", ".target.type=Date", ".unix.precision=seconds"}, row("a", 1709208005250123456), "", `field "a": 1709208005250123456 is outside the years -999999999 to 999999999; does unix.precision fit?`},
 		{"field of no struct", []string{".field=a", ".target.type=unix"}, "x", "", "only structs and JSON objects"},
 	})
 }

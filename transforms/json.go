@@ -272,17 +272,27 @@ func appendUUID(dst, id []byte) []byte {
 	return dst
 }
 
-// appendTemporal appends a date, time or timestamp in the form of ISO 8601.
+// appendTemporal appends a date, time or timestamp in the form of ISO 8601, as the converter json does.
 func appendTemporal(dst []byte, t connector.Type, v connector.Value) []byte {
 	switch t {
 	case connector.Date:
-		return time.Unix(v.Int()*secondsPerDay, 0).UTC().AppendFormat(dst, time.DateOnly)
+		return appendDated(dst, time.Unix(v.Int()*secondsPerDay, 0), "-01-02")
 	case connector.Time:
 		return time.Unix(0, v.Int()).UTC().AppendFormat(dst, "15:04:05.999999999")
 	case connector.Timestamp:
-		return v.Time().AppendFormat(dst, "2006-01-02T15:04:05.999999999")
+		return appendDated(dst, v.Time(), "-01-02T15:04:05.999999999")
 	}
-	return v.Time().AppendFormat(dst, time.RFC3339Nano)
+	return appendDated(dst, v.Time(), "-01-02T15:04:05.999999999Z07:00")
+}
+
+// appendDated appends a year, with a sign outside 0000 to 9999, and the rest by a layout.
+func appendDated(dst []byte, at time.Time, layout string) []byte {
+	at = at.UTC()
+	year := at.Year()
+	if year > 9999 {
+		dst = append(dst, '+')
+	}
+	return at.AppendFormat(appendPadded(dst, year, 4), layout)
 }
 
 const hexDigits = "0123456789abcdef"

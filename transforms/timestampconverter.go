@@ -56,6 +56,14 @@ func newTimestampConverter(c *timestampConverterConfig, on side, _ connector.Kin
 	return &remade{on, &editor{actions: []action{{at: at, does: converts, leaf: &leafPlans{make: t.plan}}}}}, nil
 }
 
+// The years that dates and timestamps are written of.
+const lastYear = 999_999_999
+
+var (
+	firstMoment = time.Date(-lastYear, time.January, 1, 0, 0, 0, 0, time.UTC).Unix()
+	lastMoment  = time.Date(lastYear, time.December, 31, 23, 59, 59, 0, time.UTC).Unix()
+)
+
 func (t *timestampConverter) plan(s *connector.Schema) leaf {
 	out := &connector.Schema{Optional: s.Optional}
 	var write func(m *memory, at time.Time) (connector.Value, error)
@@ -86,6 +94,9 @@ func (t *timestampConverter) plan(s *connector.Schema) leaf {
 	}
 	return leaf{schema: out, convert: func(m *memory, v connector.Value) (connector.Value, error) {
 		at, err := read(v)
+		if err == nil && (at.Unix() < firstMoment || at.Unix() > lastMoment) {
+			err = fmt.Errorf("%v is outside the years -%d to %[2]d; does unix.precision fit?", v, lastYear)
+		}
 		if err != nil {
 			return v, err
 		}
