@@ -112,19 +112,28 @@ func (e *editor) doubled(targets []docTarget, base, n int, only bool) string {
 		if !targets[i].renames() {
 			continue
 		}
-		name, first := targets[i].action.name, ""
-		for j := range n {
-			was := e.found[base+j].name
-			switch now, kept := fate(was, targets, only); {
-			case !kept || now != name || was == first:
-			case first != "":
-				return name
+		name := targets[i].action.name
+		for j := range targets { // those that are renamed to it, and the one that has it
+			was := name
+			switch other := &targets[j]; {
+			case j == i:
+			case other.renames() && other.action.name == name:
+				was = other.steps[0]
 			default:
-				first = was
+				continue
+			}
+			if was != targets[i].steps[0] && e.becomes(targets[i].steps[0], name, targets, base, n, only) && e.becomes(was, name, targets, base, n, only) {
+				return name
 			}
 		}
 	}
 	return ""
+}
+
+// becomes reports whether there is a member that gets a name, or keeps it.
+func (e *editor) becomes(was, name string, targets []docTarget, base, n int, only bool) bool {
+	now, kept := fate(was, targets, only)
+	return kept && now == name && e.has(was, base, n)
 }
 
 // renames reports whether the target renames a member of the level at hand.
