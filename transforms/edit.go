@@ -189,10 +189,13 @@ func (e *editor) plan(s *connector.Schema) planned {
 	}
 	b := builder{editor: e}
 	p, err := b.build(s, targets, only)
-	if err == nil && p != nil {
+	if err == nil {
 		err = p.out.Validate()
 	}
-	return planned{p, err}
+	if err != nil {
+		return planned{err: err}
+	}
+	return planned{edit: p}
 }
 
 // builder makes the program for one schema.

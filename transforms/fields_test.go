@@ -71,6 +71,8 @@ func TestReplaceField(t *testing.T) {
 		{"document, to the name of what is left out", []string{".renames=a:b,c:d", ".exclude=b", ".include=a,c.x"}, doc(`{"a":1,"b":2,"c":{"x":1,"y":2},"d":4}`), `json {"b":1,"d":{"x":1}}`, ""},
 		{"document, missing to a name that is there", []string{".renames=x:b"}, doc(`{"a":1,"b":2}`), `json {"a":1,"b":2}`, ""},
 		{"null of no struct", []string{".exclude=a"}, null(connector.String), `string? null`, ""},
+		{"null of a struct that cannot be renamed so", []string{".renames=a:b"}, connector.Datum{Schema: &connector.Schema{Type: connector.Struct, Optional: true,
+			Fields: []connector.Field{{Name: "a", Schema: connector.Of(connector.Int64)}, {Name: "b", Schema: connector.Of(connector.Int64)}}}}, `{a=int64 null, b=int64 null}? null`, ""},
 		{"swaps names", []string{".include=id,name", ".renames=id:name,name:id"}, in, `{name=int64 1, id=string "x"}`, ""},
 		{"exclude nested", []string{".exclude=address.zip,name,note"}, in, `{id=int64 1, address={city=string "Bonn"}}`, ""},
 		{"include nested", []string{".include=address.zip"}, in, `{address={zip=int32 53111}}`, ""},
