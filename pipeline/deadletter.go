@@ -107,7 +107,7 @@ func (t *tolerance) scrubbed(text string) string {
 	return t.scrub(text)
 }
 
-// text is a source's record as a person reads it.
+// text is a source's record as a person reads it; texts and JSON documents are as they were.
 func (c *badRecord) text() string {
 	if c.record == nil {
 		return string(placeholder)
@@ -115,6 +115,9 @@ func (c *badRecord) text() string {
 	d := c.record.After
 	if !d.Present() {
 		d = c.record.Before
+	}
+	if d.Value.Is(connector.String) {
+		return shorten(d.Value.Text(), maxLetterValue)
 	}
 	return shorten(d.Value.String(), maxLetterValue)
 }
