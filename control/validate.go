@@ -186,10 +186,26 @@ next:
 		reason := "is not a key of this connector; remove it"
 		if best != "" {
 			reason = fmt.Sprintf("is not a key of this connector; did you mean %q?", best)
+		} else if list := unlistedAlias(key, defs); list != "" {
+			reason = fmt.Sprintf("belongs to an alias that %s does not list; add it there, or remove the key", list)
 		}
 		problems = append(problems, &connector.ConfigError{Field: key, Reason: reason})
 	}
 	return problems
+}
+
+// unlistedAlias is the key whose list lacks the alias that another key belongs to; empty if none does.
+func unlistedAlias(key string, defs []connector.Definition) string {
+	list, _, found := strings.Cut(key, ".")
+	if !found || list != "transforms" && list != "predicates" {
+		return ""
+	}
+	for _, d := range defs {
+		if i := strings.LastIndexByte(d.Name, '.'); i > len(list) && strings.HasPrefix(key, d.Name[:i+1]) {
+			return "" // what is wrong is not the alias
+		}
+	}
+	return list
 }
 
 // editDistance is Levenshtein's, with two rows.
