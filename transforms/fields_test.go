@@ -103,6 +103,8 @@ func TestMaskField(t *testing.T) {
 				`at=timestamptz 1970-01-01T00:00:00Z, wall=timestamp 1970-01-01T00:00:00Z, list=array [], json=json {}, none=string? null, in={city=string "", zip=int32 53111}, kept=string "x"}`, ""},
 		{"object in JSON without a schema", []string{".fields=o"}, row("o", connector.Datum{Schema: &connector.Schema{Type: connector.Struct, Optional: true,
 			Fields: []connector.Field{{Name: "x", Schema: connector.OptionalOf(connector.Int64)}}}, Value: connector.ListValue([]connector.Value{connector.IntValue(1)})}), `{o={}?}`, ""},
+		{"struct of a schema without a name", []string{".fields=o"}, row("o", maybe{connector.Datum{Schema: connector.StructOf("", connector.Field{Name: "x", Schema: connector.Of(connector.Int64)}),
+			Value: connector.ListValue([]connector.Value{connector.IntValue(1)})}}), "", "there is no mask for a value of type struct"},
 		{"replacement without blanks around it", []string{".fields=i,s", ".replacement= 42 "}, row("i", 5, "s", "x"), `{i=int64 42, s=string "42"}`, ""},
 		{"replacement", []string{".fields=i,s,in.zip", ".replacement=42"}, row("i", 5, "s", "x", "in", address()), `{i=int64 42, s=string "42", in={city=string "Bonn", zip=int32 42}}`, ""},
 		{"replacement too large", []string{".fields=i", ".replacement=300"}, row("i", int8(1)), "", `field "i": replacement "300" does not fit type int8`},

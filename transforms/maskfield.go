@@ -30,7 +30,7 @@ func newMaskField(c *maskFieldConfig, on side, _ connector.Kind) (transform, err
 }
 
 func masked(s *connector.Schema, replacement string) leaf {
-	if replacement == "" && inferred(s) { // an object in JSON without a schema, see maskDocument
+	if replacement == "" && inferred(s) && !slices.ContainsFunc(s.Fields, required) { // an object in JSON without a schema, see maskDocument
 		none := &connector.Schema{Type: connector.Struct, Optional: true}
 		return leaf{schema: none, convert: func(*memory, connector.Value) (connector.Value, error) { return connector.ListValue(nil), nil }}
 	}
@@ -43,6 +43,8 @@ func masked(s *connector.Schema, replacement string) leaf {
 	}
 	return leaf{schema: s, convert: func(*memory, connector.Value) (connector.Value, error) { return v, nil }}
 }
+
+func required(f connector.Field) bool { return !f.Schema.Optional }
 
 // maskDocument keeps no more of a JSON document than whether it is an array.
 func maskDocument(_ *memory, v connector.Value) (connector.Value, error) {
