@@ -156,7 +156,7 @@ func (b *builderOf) condition(s *step, prefix, typeKey string) {
 	name, given := b.config[prefix+predicateOption]
 	name = strings.TrimSpace(name)
 	if negate, ok := b.config[prefix+negateOption]; ok {
-		if !given {
+		if !given || name == "" && strings.EqualFold(strings.TrimSpace(negate), "true") {
 			b.fail(typeKey, "", fmt.Sprintf("%s is there without %s, which would say what to negate", prefix+negateOption, prefix+predicateOption))
 		}
 		switch strings.ToLower(strings.TrimSpace(negate)) {

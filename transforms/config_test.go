@@ -27,6 +27,16 @@ func TestClassesAreFoundByEveryNameThatUsersHave(t *testing.T) {
 	}
 }
 
+func TestAnEmptyPredicateThatIsNotNegatedHoldsForAllRecords(t *testing.T) {
+	t.Parallel()
+	for _, negate := range []string{"false", ""} { // as tools send it that fill all keys in
+		c := one(t, connector.KindSink, ".type=Filter", ".predicate=", ".negate="+negate)
+		keep, err := c.Apply(&connector.Record{After: row("a", 1)})
+		require.NoError(t, err)
+		require.False(t, keep)
+	}
+}
+
 func TestWithoutTransformsTheChainIsEmpty(t *testing.T) {
 	t.Parallel()
 	for _, config := range []map[string]string{nil, {"transforms": ""}, {"transforms": " , "}, {"transforms.x.type": "Filter"}} {
@@ -59,6 +69,7 @@ var wrongConfigs = []struct {
 	{"undefined predicate", []string{".type=Filter", ".predicate=p"}, []string{"transforms.x.predicate: names no predicate"}},
 	{"predicate that is not listed", []string{".type=Filter", ".predicate=p", "predicates.p.type=RecordIsTombstone"}, []string{"transforms.x.predicate: names no predicate"}},
 	{"negate without predicate", []string{".type=Filter", ".negate=true"}, []string{"transforms.x.type: transforms.x.negate is there without transforms.x.predicate"}},
+	{"negate with an empty predicate", []string{".type=Filter", ".predicate= ", ".negate=True"}, []string{"transforms.x.type: transforms.x.negate is there without transforms.x.predicate"}},
 	{"negate of an undefined predicate", []string{".type=Filter", ".predicate=p", ".negate=true"}, []string{"transforms.x.predicate: names no predicate"}},
 	{"negate", []string{".type=Filter", ".predicate=p", ".negate=maybe", "predicates=p", "predicates.p.type=RecordIsTombstone"}, []string{"transforms.x.negate: must be true or false"}},
 	{"bad predicate, told once", []string{".type=Filter", ".predicate=p", "predicates=p", "predicates.p.type=HasHeaderKey"}, []string{"predicates.p.name: is required"}},
