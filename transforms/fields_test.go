@@ -63,6 +63,7 @@ func TestReplaceField(t *testing.T) {
 		{"include nothing that is there", []string{".include=nope"}, in, `{}`, ""},
 		{"renames", []string{".renames=id:key,missing:m"}, in, `{key=int64 1, name=string "x", address={city=string "Bonn", zip=int32 53111}, note=string? null}`, ""},
 		{"all three", []string{".exclude=name", ".include=id,name", ".renames=id:key"}, in, `{key=int64 1}`, ""},
+		{"names with backquotes and colons", []string{".renames=`x\\`y`:`a:\\`b`"}, row("x`y", 1), "{a:`b=int64 1}", ""},
 		{"to a name that is there", []string{".renames=id:name"}, in, "", `field "name" twice`},
 		{"document, to a name that is there", []string{".renames=a:b"}, doc(`{"a":1,"b":2}`), "", `field "b" twice`},
 		{"document, two to one name", []string{".renames=a:c,b:c"}, doc(`{"a":1,"b":2}`), "", `field "c" twice`},

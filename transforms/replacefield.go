@@ -65,14 +65,14 @@ func (c *replaceFieldConfig) rename(pair string) (action, error) {
 // colon is the index of the first colon that is not between backquotes, or -1.
 func colon(text string) int {
 	quoted := false
-	for i := range len(text) {
-		switch text[i] {
-		case '`':
+	for i := 0; i < len(text); i++ {
+		switch {
+		case quoted && strings.HasPrefix(text[i:], "\\`"): // a backquote in a name
+			i++
+		case text[i] == '`':
 			quoted = !quoted
-		case ':':
-			if !quoted {
-				return i
-			}
+		case text[i] == ':' && !quoted:
+			return i
 		}
 	}
 	return -1
