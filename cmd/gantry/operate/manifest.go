@@ -2,7 +2,6 @@ package operate
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -162,9 +161,9 @@ func split(text []byte, strict bool) ([]*yaml.Node, error) {
 			return documents, nil
 		}
 		if err != nil {
-			return nil, err
+			return nil, plainYAML(err)
 		}
-		if err := bounded(&node, 0, new(int)); err != nil {
+		if err := bounded(&node, 0, false, new(int)); err != nil {
 			return nil, err
 		}
 		if len(node.Content) > 0 && node.Content[0].Tag != "!!null" {
@@ -173,63 +172,39 @@ func split(text []byte, strict bool) ([]*yaml.Node, error) {
 	}
 }
 
-// Bounds of what a document may expand to, for YAML can refer to its own parts, again and again.
+// Bounds of what a document may expand to, for YAML can refer to its own parts, again and again. What is written out counts for
+// nothing: a file may be as long as it likes.
 const (
-	maxNodes = 100_000
-	maxDepth = 50
+	maxRepeated = 100_000
+	maxDepth    = 50
 )
 
-// bounded follows every reference and counts.
-func bounded(n *yaml.Node, depth int, seen *int) error {
-	if *seen++; *seen > maxNodes || depth > maxDepth {
+// bounded follows every reference, and counts what is read again through one.
+func bounded(n *yaml.Node, depth int, again bool, repeated *int) error {
+	if again {
+		*repeated++
+	}
+	if *repeated > maxRepeated || depth > maxDepth {
 		return at(n, errors.New("the document refers to its own parts too often or too deep"))
 	}
 	if n.Kind == yaml.AliasNode {
-		return bounded(n.Alias, depth+1, seen)
+		return bounded(n.Alias, depth+1, true, repeated)
 	}
 	for _, child := range n.Content {
-		if err := bounded(child, depth+1, seen); err != nil {
+		if err := bounded(child, depth+1, again, repeated); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// splitJSON reads JSON by a JSON parser, for YAML knows neither tabs nor every escape.
-func splitJSON(text []byte) ([]*yaml.Node, error) {
-	d := json.NewDecoder(bytes.NewReader(text))
-	var documents []*yaml.Node
-	for {
-		var raw json.RawMessage
-		err := d.Decode(&raw)
-		if errors.Is(err, io.EOF) {
-			return documents, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("line %d: %w", 1+bytes.Count(text[:d.InputOffset()], []byte("\n")), err)
-		}
-		var compact bytes.Buffer
-		if err := json.Compact(&compact, raw); err != nil {
-			return nil, err
-		}
-		var node yaml.Node
-		if err := yaml.Unmarshal(compact.Bytes(), &node); err != nil {
-			return nil, err
-		}
-		if err := bounded(&node, 0, new(int)); err != nil {
-			return nil, err
-		}
-		forgetLines(&node)
-		documents = append(documents, node.Content[0])
+// plainYAML is a YAML parser's complaint without its name, and with what is meant where its words tell little.
+func plainYAML(err error) error {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	if strings.Contains(text, "cannot start any token") {
+		text += "; indent with blanks, not tabs, and quote values that begin with @, ` or %"
 	}
-}
-
-// forgetLines is for documents whose lines are not those of the file.
-func forgetLines(n *yaml.Node) {
-	n.Line = 0
-	for _, child := range n.Content {
-		forgetLines(child)
-	}
+	return errors.New(text)
 }
 
 // at begins an error with the line it is about, where that is known.

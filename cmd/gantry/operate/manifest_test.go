@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,6 +35,51 @@ func TestEveryFormOfFileGivesTheSameConnector(t *testing.T) {
 	}
 }
 
+// What JSON can say and YAML's parser does not take: escapes, control characters, keys of more than 1024 letters.
+func TestJSONIsReadWithEveryEscape(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("k", 2000)
+	all, err := parseManifests([]byte(`{"name":"a","config":{"pair":"\ud83d\ude00","others":"\u0000\u2028\u007f\/","raw":"`+"\x7f\u0085"+`","`+long+`":"v","<<":"x"}}`), "x")
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"pair": "\U0001f600", "others": "\x00\u2028\x7f/", "raw": "\x7f\u0085", long: "v", "<<": "x"}, all[0].Config)
+}
+
+func TestWhatIsWrittenAsYAMLIsReadAsTheSame(t *testing.T) {
+	t.Parallel()
+	for _, value := range []string{"", "\x7f", "\u0085x", "a\u2028", "\ufeffx", "\x00", "\x1b[0m", "l1\n\tl2 \nl3", " lead\nx", "\n", "a\n\n", "tab\tx", "a\r\nb", "12:30:45", "1_000",
+		"0o17", "=", "<<", "~", "null", "2020-01-01", "-", "? a", "# c", "a: b", "a #c", "'", "\"", "yes", "0x1f", ".5", "1e3", "+1", ".inf", "NaN", "\U0001f600", strings.Repeat("w ", 100)} {
+		config := map[string]string{"k": value, strings.Repeat("k", 1100): "v"}
+		text, err := toYAML(map[string]any{"name": "a", "config": config})
+		require.NoError(t, err, "%q", value)
+		all, err := parseManifests(text, "x")
+		require.NoError(t, err, "%q", value)
+		require.Equal(t, config, all[0].Config, "%q", value)
+	}
+}
+
+func TestAFileMayBeLongButNotReferToItselfForever(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	b.WriteString("items:\n")
+	for i := range 3000 {
+		fmt.Fprintf(&b, "- name: c%d\n  config:\n", i)
+		for j := range 20 {
+			fmt.Fprintf(&b, "    k%d: v\n", j)
+		}
+	}
+	all, err := parseManifests([]byte(b.String()), "x")
+	require.NoError(t, err)
+	require.Len(t, all, 3000)
+	bomb := "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+	for i := range 8 {
+		bomb += fmt.Sprintf("a%d: &a%d [%s]\n", i+1, i+1, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i), 10), ", "))
+	}
+	for _, text := range []string{bomb, "a: &a [*a]\n"} {
+		_, err = parseManifests([]byte(text), "x")
+		require.ErrorContains(t, err, "refers to its own parts")
+	}
+}
+
 func TestOneFileMayDeclareSeveral(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
@@ -63,13 +109,20 @@ func TestAMistakeInAFileIsNamed(t *testing.T) {
 		"name: a\nlabels: {team: a b}\nconfig: {k: v}\n":  "a value has at most 63 letters",
 		"just text\n": "must be a map of names to values",
 		"name: a\nconfig: {k: v}\n---\nname: b\nconfig: 3": "f.yaml, document 2: config: line 5: must be a map",
-		"name: [\n": "f.yaml: yaml:",
+		"name: [\n":                  "f.yaml: line 1: did not find",
+		"name: a\nconfig:\n\tk: v\n": "f.yaml: line 3: found character that cannot start any token; indent with blanks, not tabs",
 	} {
 		_, err := parseManifests([]byte(text), "f.yaml")
 		require.ErrorContains(t, err, says, text)
 	}
 	_, err := parseManifests([]byte("{\n \"name\": \"a\",\n \"config\": {,}\n}"), "f.json")
-	require.ErrorContains(t, err, "f.json: line ")
+	require.ErrorContains(t, err, "f.json: line 3: invalid character ','")
+	_, err = parseManifests([]byte("{\n \"name\": \"a\",\n"), "f.json")
+	require.ErrorContains(t, err, "f.json: line 2: the text ends within a value")
+	_, err = parseManifests([]byte("{\"name\": \"a\", \"config\": {\n \"k\": \"v\",\n \"k\": \"w\"}}"), "f.json")
+	require.ErrorContains(t, err, "f.json: config: line 3: k is given twice")
+	_, err = parseManifests([]byte(strings.Repeat("[", 100_000)), "f.json")
+	require.ErrorContains(t, err, "nested too deep")
 	_, err = parseManifests([]byte(`{"name":"a","config":{"k":null}}`), "f.json")
 	require.ErrorContains(t, err, "k: has no value")
 }

@@ -97,24 +97,25 @@ func toYAML(v any) ([]byte, error) {
 	if err := e.Encode(v); err != nil {
 		return nil, fmt.Errorf("encode as YAML: %w", err)
 	}
-	var node yaml.Node // JSON is YAML
-	if err := yaml.Unmarshal(text.Bytes(), &node); err != nil {
+	nodes, err := splitJSON(text.Bytes())
+	if err != nil {
 		return nil, fmt.Errorf("encode as YAML: %w", err)
 	}
-	block(&node)
+	node := nodes[0]
+	block(node)
 	var out bytes.Buffer
 	y := yaml.NewEncoder(&out)
 	y.SetIndent(2)
-	if err := y.Encode(&node); err != nil {
+	if err := y.Encode(node); err != nil {
 		return nil, fmt.Errorf("encode as YAML: %w", err)
 	}
 	return out.Bytes(), y.Close()
 }
 
-// block turns JSON's flow style into YAML's indented one; empty lists and maps stay {} and [].
+// block chooses how parts of YAML are written: indented, but for empty lists and maps, which are [] and {}.
 func block(n *yaml.Node) {
-	if len(n.Content) > 0 || n.Kind == yaml.ScalarNode {
-		n.Style = 0
+	if len(n.Content) == 0 && n.Kind != yaml.ScalarNode {
+		n.Style = yaml.FlowStyle
 	}
 	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" && strings.Contains(n.Value, "\n") {
 		n.Style = yaml.LiteralStyle
