@@ -18,6 +18,7 @@ import (
 // Options say how to reach a server.
 type Options struct {
 	// Server is the base URL: "http://127.0.0.1:8083", with a path where a proxy adds one. A bare host:port is taken as http.
+	// A user and a password in it are taken as Username and Password, unless those or a Token are given.
 	Server string
 	// Token gives the bearer token, asked for before each call; nil sends none.
 	Token func(ctx context.Context) (string, error)
@@ -55,6 +56,13 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	if user := base.User; user != nil {
+		base.User = nil // errors name the server
+		if o.Username == "" {
+			o.Username = user.Username()
+			o.Password, _ = user.Password()
+		}
+	}
 	if o.Timeout == 0 {
 		o.Timeout = defaultTimeout
 	}
@@ -67,8 +75,8 @@ func New(o Options) (*Client, error) {
 	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: o.TLS, ForceAttemptHTTP2: true,
 		MaxIdleConnsPerHost: 8, IdleConnTimeout: idleTimeout, TLSHandshakeTimeout: o.Timeout}
 	stay := func(req *http.Request, via []*http.Request) error {
-		if req.URL.Host != base.Host || req.URL.Scheme != base.Scheme || len(via) > 3 {
-			return fmt.Errorf("redirected to %s: name that server instead if it is right", req.URL.Redacted())
+		if req.URL.Host != base.Host || req.URL.Scheme != base.Scheme || req.Method != via[0].Method || len(via) > 3 {
+			return http.ErrUseLastResponse // the token stays here, and a change does not become a read
 		}
 		return nil
 	}
@@ -91,7 +99,11 @@ func parseServer(server string) (*url.URL, error) {
 	u, err := url.Parse(server)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("server URL %q: %w", server, err)
+		var inner *url.Error
+		if errors.As(err, &inner) {
+			err = inner.Err // without the URL, which may hold a password
+		}
+		return nil, fmt.Errorf("server URL: %w", err)
 	case u.Scheme != "http" && u.Scheme != "https":
 		return nil, fmt.Errorf("server URL %q: must begin with http:// or https://", u.Redacted())
 	case u.Host == "" || u.RawQuery != "" || u.Fragment != "":
@@ -191,12 +203,15 @@ func (c *Client) try(ctx context.Context, what call, body []byte) (answer, error
 	if res.StatusCode >= http.StatusMultipleChoices {
 		return got, newError(what, res, text)
 	}
-	if what.out == nil || len(bytes.TrimSpace(text)) == 0 {
+	if len(bytes.TrimSpace(text)) == 0 {
 		return got, nil
 	}
 	if kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); !strings.HasSuffix(kind, "json") {
 		return got, &Error{Method: what.method, Path: what.path, Status: res.StatusCode, Code: "not-gantry", Message: fmt.Sprintf(
 			"%s answers with %q instead of JSON: is it a Gantry server?", c.base.Redacted(), res.Header.Get("Content-Type"))}
+	}
+	if what.out == nil {
+		return got, nil
 	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber() // offsets may be above 2^53

@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -153,7 +154,23 @@ func TestAServerThatIsAwayIsNamed(t *testing.T) {
 	require.NoError(t, err)
 	err = c.Pause(t.Context(), "a")
 	require.ErrorIs(t, err, client.ErrUnreachable)
-	require.ErrorContains(t, err, "http://"+address+" cannot be reached")
+	require.EqualError(t, err, "http://"+address+" cannot be reached: connection refused")
+	c, err = client.New(client.Options{Server: "http://none.invalid:8083", Attempts: 1})
+	require.NoError(t, err)
+	_, err = c.Names(t.Context())
+	require.ErrorIs(t, err, client.ErrUnreachable)
+	require.NotContains(t, err.Error(), "dial tcp")
+}
+
+func TestAServerThatSpeaksNoTLSIsToldApart(t *testing.T) {
+	t.Parallel()
+	plain := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, "application/json", `[]`) }))
+	t.Cleanup(plain.Close)
+	c, err := client.New(client.Options{Server: "https" + strings.TrimPrefix(plain.URL, "http"), Attempts: 1})
+	require.NoError(t, err)
+	_, err = c.Names(t.Context())
+	require.ErrorIs(t, err, client.ErrUnreachable)
+	require.ErrorContains(t, err, "it does not speak TLS: begin the URL with http://")
 }
 
 func TestAServerThatIsSilentIsGivenUp(t *testing.T) {
@@ -198,8 +215,53 @@ func TestTokensGoNowhereElse(t *testing.T) {
 		o.Token, o.Attempts = func(context.Context) (string, error) { return "secret", nil }, 1
 	})
 	_, err := c.Names(t.Context())
-	require.ErrorContains(t, err, "redirected to "+other.URL)
+	require.ErrorContains(t, err, "redirects to "+other.URL+":")
+	require.NotErrorIs(t, err, client.ErrUnreachable, "it has answered")
 	require.Nil(t, leaked.Load())
+}
+
+// A redirect turns other methods into GET: what was to be changed would be read, and look like a success.
+func TestAChangeIsNotTurnedIntoARead(t *testing.T) {
+	t.Parallel()
+	var calls atomic.Int32
+	c := dial(t, func(w http.ResponseWriter, r *http.Request) {
+		calls.Add(1)
+		switch {
+		case r.URL.Path == "/login":
+			answer(w, 200, "text/html", "<html>who are you?</html>")
+		case r.URL.Path == "/connectors":
+			http.Redirect(w, r, "/moved", http.StatusFound)
+		case r.URL.Path == "/moved":
+			answer(w, 200, "application/json", `["a"]`)
+		default:
+			http.Redirect(w, r, "/login", http.StatusFound)
+		}
+	})
+	require.ErrorContains(t, c.Pause(t.Context(), "a"), "redirects to ")
+	require.Equal(t, int32(1), calls.Load(), "it was neither followed nor repeated")
+	names, err := c.Names(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []string{"a"}, names, "reads are followed on the same server")
+}
+
+func TestCredentialsInTheURLAreSentAndNotShown(t *testing.T) {
+	t.Parallel()
+	var sent atomic.Value
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sent.Store(r.Header.Get("Authorization"))
+		answer(w, 404, "text/plain", "")
+	}))
+	t.Cleanup(server.Close)
+	c, err := client.New(client.Options{Server: "http://ann:hunter2@" + strings.TrimPrefix(server.URL, "http://")})
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	_, err = c.Names(t.Context())
+	require.NotContains(t, err.Error(), "hunter2")
+	require.Equal(t, "Basic YW5uOmh1bnRlcjI=", sent.Load())
+	require.Equal(t, server.URL, c.Server())
+	_, err = client.New(client.Options{Server: "http://ann:hunter2@x:1%zz"})
+	require.Error(t, err)
+	require.NotContains(t, err.Error(), "hunter2")
 }
 
 func TestAnAnswerOfAnotherKindOfServerIsToldApart(t *testing.T) {
@@ -207,6 +269,7 @@ func TestAnAnswerOfAnotherKindOfServerIsToldApart(t *testing.T) {
 	c := dial(t, func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, "text/html", "<html>welcome</html>") })
 	_, err := c.Names(t.Context())
 	require.ErrorContains(t, err, "is it a Gantry server?")
+	require.ErrorContains(t, c.Pause(t.Context(), "a"), "is it a Gantry server?", "also where the answer does not matter")
 }
 
 func TestNamesAndOffsetsSurviveTheWay(t *testing.T) {

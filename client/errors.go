@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -89,6 +92,10 @@ func newError(what call, res *http.Response, body []byte) *Error {
 		Remedy  string       `json:"remedy"`
 		Errors  []FieldError `json:"errors"`
 	}
+	if to, err := res.Location(); err == nil && res.StatusCode < http.StatusBadRequest {
+		e.Message = fmt.Sprintf("%s://%s redirects to %s://%s: name that server instead if it is right", res.Request.URL.Scheme, res.Request.URL.Host, to.Scheme, to.Host)
+		return e
+	}
 	if json.Unmarshal(body, &both) != nil {
 		if kind := res.Header.Get("Content-Type"); strings.HasPrefix(kind, "text/plain") && len(body) < 1000 {
 			e.Message = strings.TrimSpace(string(body)) // of a proxy, most likely
@@ -112,7 +119,7 @@ type unreachableError struct {
 }
 
 func (e *unreachableError) Error() string {
-	return fmt.Sprintf("%s cannot be reached: %v", e.server, e.cause)
+	return fmt.Sprintf("%s cannot be reached: %s", e.server, plain(e.cause))
 }
 
 func (e *unreachableError) Unwrap() []error { return []error{ErrUnreachable, e.cause} }
@@ -131,9 +138,29 @@ func (c *Client) unreachable(ctx context.Context, what call, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return fmt.Errorf("%s %s: %w", what.method, what.path, context.Canceled)
 	}
-	var inner *url.Error
-	if errors.As(err, &inner) {
-		err = inner.Err // without the method and the URL, which the caller knows
-	}
 	return &unreachableError{c.base.Redacted(), err}
+}
+
+// plain is the part of an error of the network that tells people something: they know the method and the server, and need not
+// know which calls of the system were made.
+func plain(err error) string {
+	var (
+		call   *url.Error
+		lookup *net.DNSError
+		errno  syscall.Errno
+	)
+	if errors.As(err, &call) {
+		err = call.Err
+	}
+	switch {
+	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"), strings.Contains(err.Error(), "first record does not look like a TLS handshake"):
+		return "it does not speak TLS: begin the URL with http:// if that is meant"
+	case errors.As(err, &lookup) && lookup.IsNotFound:
+		return "there is no host " + lookup.Name
+	case errors.As(err, &errno):
+		return errno.Error()
+	case errors.Is(err, io.EOF):
+		return "it ended the connection without an answer"
+	}
+	return err.Error()
 }
