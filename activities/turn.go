@@ -219,6 +219,10 @@ func (t *turn) failed(ctx context.Context, err error) error {
 	if rerr := t.a.ReportStatuses(nctx); rerr != nil {
 		t.log.Warn("report that the task has failed; it is reported again", "error", rerr)
 	}
+	if rerr := t.a.Catalog.RecordEvent(nctx, catalog.Event{UID: t.in.UID, Connector: t.in.Connector, Task: &t.in.Task,
+		Kind: catalog.EventFailed, Detail: err.Error()}); rerr != nil {
+		t.log.Warn("record an event", "kind", catalog.EventFailed, "error", rerr)
+	}
 	return toTemporal(err, failure{})
 }
 

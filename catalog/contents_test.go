@@ -163,6 +163,17 @@ func TestStatusIsReportedForManyTasksAndNeverByAnOlderOwner(t *testing.T) {
 	status, err := f.ConnectorStatus(ctx, c.UID)
 	require.NoError(t, err)
 	require.Equal(t, catalog.ConnectorStatus{State: catalog.StatusRunning, Worker: "w", UpdatedAt: status.UpdatedAt}, status)
+
+	// That it has failed is an event, and saying so again is none.
+	for range 2 {
+		require.NoError(t, f.SetConnectorStatus(ctx, c.UID, catalog.ConnectorStatus{State: catalog.StatusFailed, Worker: "w", Trace: "no such table"}))
+	}
+	require.NoError(t, f.SetConnectorStatus(ctx, c.UID+1000, catalog.ConnectorStatus{State: catalog.StatusFailed}))
+	events, err := f.EventsAfter(ctx, catalog.EventFilter{Connector: c.Name, Kinds: []string{string(catalog.EventFailed)}}, 0, 10)
+	require.NoError(t, err)
+	require.Len(t, events, 1)
+	require.Equal(t, "no such table", events[0].Detail)
+	require.Nil(t, events[0].Task)
 }
 
 func TestFailuresAreCountedUntilTheTaskIsHealthy(t *testing.T) {

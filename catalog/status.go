@@ -144,14 +144,21 @@ func (c *Catalog) TaskStatuses(ctx context.Context, uid int64) ([]TaskStatus, er
 	return all, nil
 }
 
-// SetConnectorStatus stores how a connector is seen; it does nothing for one that is gone.
+// SetConnectorStatus stores how a connector is seen; it does nothing for one that is gone. That one has failed is an event, once.
 func (c *Catalog) SetConnectorStatus(ctx context.Context, uid int64, s ConnectorStatus) error {
 	_, err := c.pool.Exec(ctx, `
+		with told as (
+			insert into gantry.events (uid, connector, task, kind, author, detail)
+			select c.uid, c.name, null, @event::text, '', @trace::text
+			from gantry.connectors c left join gantry.connector_status old using (uid)
+			where c.uid = @uid and @state::text = @failed::text
+			  and (old.state, old.trace) is distinct from (@state::text, @trace::text))
 		insert into gantry.connector_status (uid, state, worker, trace)
 		select uid, @state::text, @worker::text, @trace::text from gantry.connectors where uid = @uid
 		on conflict (uid) do update
 		set state = excluded.state, worker = excluded.worker, trace = excluded.trace, updated_at = clock_timestamp()`,
-		pgx.StrictNamedArgs{"uid": uid, "state": s.State, "worker": s.Worker, "trace": storable(s.Trace)})
+		pgx.StrictNamedArgs{"uid": uid, "state": s.State, "worker": s.Worker, "trace": storable(s.Trace),
+			"failed": StatusFailed, "event": EventFailed})
 	if err != nil {
 		return fmt.Errorf("set the status of connector with uid %d: %w", uid, err)
 	}
