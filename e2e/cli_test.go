@@ -258,6 +258,22 @@ func TestOperatorsSeeAndMendWhatIsWrong(t *testing.T) {
 	o.env = nil
 	require.Equal(t, "40", o.connectors()["numbers"].Config["counter.interval.ms"])
 
+	// Nor are labels.
+	require.NoError(t, os.WriteFile(meddler, []byte("#!/bin/sh\n"+gantry+" label numbers by=other >/dev/null && sed -i.bak 's/team: a/team: b/' \"$1\"\n"), 0o700))
+	o.env = []string{"VISUAL=" + meddler}
+	conflict = o.gets(4, "edit", "numbers")
+	require.Contains(t, conflict, "the labels of connector numbers were changed by somebody else meanwhile")
+	_, kept, _ = strings.Cut(conflict, "your text is kept in ")
+	require.NoError(t, os.RemoveAll(filepath.Dir(strings.TrimSpace(kept))))
+	temporary := t.TempDir()
+	o.env = []string{"VISUAL=false", "TMPDIR=" + temporary}
+	o.gets(1, "edit", "numbers")
+	left, err := os.ReadDir(temporary)
+	require.NoError(t, err)
+	require.Empty(t, left, "a text that nobody has changed is not kept")
+	o.env = nil
+	require.Equal(t, map[string]string{"team": "a", "by": "other"}, o.connectors()["numbers"].Labels)
+
 	missing := folder(t, map[string]string{"in.yaml": "name: in\nconfig: {connector.class: FileSource, file: " + e.path("none.txt") + ", format: lines, topic: " + topic + "}\n"})
 	findings := o.runs("check", "-f", missing)
 	require.NotEmpty(t, findings.out)
@@ -273,6 +289,24 @@ func TestOperatorsSeeAndMendWhatIsWrong(t *testing.T) {
 	require.Equal(t, "server", workers.Items[0].ID)
 	require.NotContains(t, o.ok("get", "connectors"), "\x1b[", "colours are for terminals")
 	require.Contains(t, o.ok("get", "connectors", "--color", "always"), "\x1b[")
+}
+
+// What has failed for good is among the events, be it a task or the connector itself.
+func TestFailuresForGoodAreEvents(t *testing.T) {
+	t.Parallel()
+	e, o := startOperator(t)
+	topic := devstacktest.Topic(t, "cli")
+	sink := []string{"connector.class=FileSink", "file=" + e.path("out.txt"), "format=lines", "topics=" + topic}
+	o.ok("create", "numbers", "connector.class=CounterSource", "topic="+topic, "counter.interval.ms=20")
+	o.ok("resume", "numbers", "--wait")
+	o.ok(append([]string{"create", "first"}, sink...)...)
+	o.ok("resume", "first", "--wait")
+	o.ok(append([]string{"create", "second"}, sink...)...)
+	o.gets(1, "resume", "second", "--wait")
+	require.Contains(t, o.ok("events", "second", "--kind", "failed"), "belongs to task 0 of connector")
+	o.ok("create", "lost", "connector.class=FileSource", "file="+e.path("none.txt"), "format=lines", "topic="+topic)
+	o.gets(1, "resume", "lost", "--wait")
+	require.Contains(t, o.ok("events", "lost", "--kind", "failed"), "none.txt")
 }
 
 func TestCompletionKnowsTheServer(t *testing.T) {

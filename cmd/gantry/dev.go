@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/gantry-connect/gantry/cmd/gantry/operate"
 	"github.com/gantry-connect/gantry/internal/devstack"
 	"github.com/spf13/cobra"
 )
@@ -20,6 +21,7 @@ func newDevCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dev",
 		Short: "Run Postgres, RocketMQ and Temporal on this machine, without Docker",
+		Args:  cobra.ArbitraryArgs, SuggestionsMinimumDistance: 2, RunE: operate.Subcommand,
 	}
 	var flags devFlags
 	cmd.PersistentFlags().StringVar(&flags.dir, "dir", "", "state directory: data, logs, stack.json (default .cache/stack in the checkout)")

@@ -9,23 +9,19 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gantry-connect/gantry/catalog"
+	"github.com/gantry-connect/gantry/cmd/gantry/operate"
 	"github.com/gantry-connect/gantry/secrets"
 )
 
 // newKeyCommand makes and changes the keys that seal secrets in the catalog.
 func newKeyCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "key",
-		Short: "Make and change the keys that seal secrets in the catalog",
-		Long: `Make and change the keys that seal secrets in the catalog.
-
-The keyset is a text in the environment variable GANTRY_SECRETS_KEYSET of the API and of every worker. Passwords that come
+	cmd := operate.Group("key", "Make and change the keys that seal secrets in the catalog",
+		`The keyset is a text in the environment variable GANTRY_SECRETS_KEYSET of the API and of every worker. Passwords that come
 over REST in the clear are sealed with its newest key, and opened only by a worker that runs the connector. Without a keyset
 they are refused. Whoever has both the keyset and the catalog has the secrets: keep them apart.
 
 To rotate: give the output of "gantry key rotate" to all workers, then to all API processes; run "gantry key rewrap" with it;
-then give the output of "gantry key trim" to all of them.`,
-	}
+then give the output of "gantry key trim" to all of them.`)
 	cmd.AddCommand(
 		&cobra.Command{Use: "create", Short: "Print a new keyset", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 			return printKeyset(cmd.OutOrStdout(), secrets.NewKeyset)

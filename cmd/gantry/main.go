@@ -3,9 +3,11 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -49,7 +51,30 @@ func newRootCommand() *cobra.Command {
 	root.AddCommand(operator.Topics...)
 	add(root, headingRun, newServerCommand(), worker, newAPICommand(), newMigrateCommand(), newConfigCommand(), newTokenCommand(), newAuditCommand(), newKeyCommand(), newOpenAPICommand())
 	add(root, headingCheckout, newDemoCommand(), newBenchCommand(), newDevCommand())
+	refuseUnknown(root)
 	return root
+}
+
+// refuseUnknown has the commands that cobra makes itself fail where it would be content: a script must not take a mistake in a
+// name for a success.
+func refuseUnknown(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "completion":
+			cmd.Args, cmd.RunE = cobra.ArbitraryArgs, operate.Subcommand
+		case "help":
+			tell := cmd.Run
+			cmd.Run, cmd.RunE = nil, func(cmd *cobra.Command, args []string) error {
+				if found, rest, err := root.Find(args); err != nil || len(rest) > 0 && found.HasSubCommands() {
+					return operate.Usage(fmt.Errorf("there is no help on %q", strings.Join(args, " ")))
+				}
+				tell(cmd, args)
+				return nil
+			}
+		}
+	}
 }
 
 // The headings of the commands that are no operator's.

@@ -14,18 +14,14 @@ import (
 
 	"github.com/gantry-connect/gantry/access"
 	"github.com/gantry-connect/gantry/catalog"
+	"github.com/gantry-connect/gantry/cmd/gantry/operate"
 )
 
 // newTokenCommand makes and revokes API tokens, straight in the catalog: the first one has to come from somewhere.
 func newTokenCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "token",
-		Short: "Create, list and revoke API tokens, straight in the catalog",
-		Long: `Create, list and revoke API tokens, straight in the catalog.
-
-These commands use the server's settings (catalog.url and so on), not the REST API. Tokens count where the setting api.auth
-holds "tokens". The catalog keeps a hash of each: a token is shown once, when it is made.`,
-	}
+	cmd := operate.Group("token", "Create, list and revoke API tokens, straight in the catalog",
+		`These commands use the server's settings (catalog.url and so on), not the REST API. Tokens count where the setting api.auth
+holds "tokens". The catalog keeps a hash of each: a token is shown once, when it is made.`)
 	cmd.AddCommand(newTokenCreateCommand(), newTokenListCommand(), newTokenRevokeCommand())
 	return cmd
 }
@@ -36,7 +32,7 @@ func newTokenCreateCommand() *cobra.Command {
 	cmd := catalogCommand("create NAME", "Make a token and print it", func(ctx context.Context, c *catalog.Catalog, args []string, out io.Writer) error {
 		return createToken(ctx, c, catalog.Token{Name: args[0], Role: role, Scope: scope, Author: operatorName()}, expires, out)
 	})
-	cmd.Args = cobra.ExactArgs(1)
+	cmd.Args = operate.Args(cobra.ExactArgs(1))
 	cmd.Long = `Make a token and print it. It is shown this once.
 
 Roles, each with what the ones before it may do: viewer (read), operator (pause, resume, stop, restart), editor (create,
@@ -96,7 +92,7 @@ func newTokenListCommand() *cobra.Command {
 }
 
 func newTokenRevokeCommand() *cobra.Command {
-	cmd := catalogCommand("revoke NAME...", "Revoke tokens: from now on they are worth nothing", func(ctx context.Context, c *catalog.Catalog, args []string, out io.Writer) error {
+	cmd := catalogCommand("revoke NAME…", "Revoke tokens: from now on they are worth nothing", func(ctx context.Context, c *catalog.Catalog, args []string, out io.Writer) error {
 		for _, name := range args {
 			if err := c.RevokeToken(ctx, name); errors.Is(err, catalog.ErrNotFound) {
 				return fmt.Errorf("there is no token %s; gantry token list shows them", name)
@@ -112,7 +108,7 @@ func newTokenRevokeCommand() *cobra.Command {
 		}
 		return nil
 	})
-	cmd.Args = cobra.MinimumNArgs(1)
+	cmd.Args = operate.Args(cobra.MinimumNArgs(1))
 	return cmd
 }
 

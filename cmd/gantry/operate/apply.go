@@ -22,7 +22,7 @@ type files struct {
 }
 
 func (f *files) add(cmd *cobra.Command) {
-	cmd.Flags().StringArrayVarP(&f.paths, "filename", "f", nil, "file, folder (its .yaml, .yml and .json files) or - for the input; may be repeated")
+	cmd.Flags().StringArrayVarP(&f.paths, "filename", "f", nil, "`FILE`, folder (its .yaml, .yml and .json files) or - for the input; may be repeated")
 	cmd.Flags().BoolVarP(&f.recursive, "recursive", "R", false, "also the folders within folders")
 }
 
@@ -69,7 +69,7 @@ type applying struct {
 
 func (t *tool) applyCommand() *cobra.Command {
 	var a applying
-	cmd := &cobra.Command{Use: "apply -f FILE…", Short: "Make connectors as files declare them", Args: usage(cobra.NoArgs),
+	cmd := &cobra.Command{Use: "apply -f FILE…", Short: "Make connectors as files declare them", Args: Args(cobra.NoArgs),
 		Long: `Make connectors as files declare them: create those that are missing, change those that differ, leave the others alone. Applying
 the same files again changes nothing.
 

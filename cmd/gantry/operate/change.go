@@ -51,7 +51,8 @@ func (t *tool) createCommand() *cobra.Command {
 		})}
 	f.add(cmd)
 	d.add(cmd, t)
-	cmd.Flags().StringToStringVar(&m.Labels, "labels", nil, "labels, as a=b,c=d (with a name)")
+	cmd.Flags().StringToStringVar(&m.Labels, "labels", nil, "labels, as `a=b,c=d` (with a name)")
+	cmd.Flags().Lookup("labels").DefValue = "" // instead of []
 	cmd.Flags().StringVar(&m.InitialState, "initial-state", "", "RUNNING, PAUSED or STOPPED (with a name)")
 	t.completeFlag(cmd, "initial-state", fixed("RUNNING", "PAUSED", "STOPPED"))
 	return t.withOutput(cmd)
@@ -100,11 +101,11 @@ func parseChanges(args []string) (set map[string]string, gone []string, err erro
 }
 
 func (t *tool) patchCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "patch NAME KEY=VALUE… KEY-…", Short: "Change single keys of a connector's config", Args: usage(cobra.MinimumNArgs(2)),
+	cmd := &cobra.Command{Use: "patch NAME KEY=VALUE… KEY-…", Short: "Change single keys of a connector's config", Args: Args(cobra.MinimumNArgs(2)),
 		Example: `  gantry patch orders-in tasks.max=4
   gantry patch orders-in transforms=mask transforms.mask.type=MaskField transforms.mask.fields=iban errors.tolerance-`,
 		ValidArgsFunction: t.asking(1, connectorNames),
-		RunE: t.run(func(ctx context.Context, s *session, args []string) error {
+		RunE: t.onConnector(func(ctx context.Context, s *session, args []string) error {
 			set, gone, err := parseChanges(args[1:])
 			if err != nil {
 				return err
@@ -145,11 +146,11 @@ func changedWord(changed bool) string {
 }
 
 func (t *tool) labelCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "label NAME KEY=VALUE… KEY-…", Short: "Change a connector's labels", Args: usage(cobra.MinimumNArgs(2)),
+	cmd := &cobra.Command{Use: "label NAME KEY=VALUE… KEY-…", Short: "Change a connector's labels", Args: Args(cobra.MinimumNArgs(2)),
 		Long:              "Change a connector's labels. Labels change nothing about the copying: they are for selectors (-l) and for access.",
 		Example:           "  gantry label orders-in team=orders env=production legacy-",
 		ValidArgsFunction: t.asking(1, connectorNames),
-		RunE: t.run(func(ctx context.Context, s *session, args []string) error {
+		RunE: t.onConnector(func(ctx context.Context, s *session, args []string) error {
 			set, gone, err := parseChanges(args[1:])
 			if err != nil {
 				return err
@@ -188,20 +189,24 @@ func orDash(text string) string {
 }
 
 func (t *tool) rollbackCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "rollback NAME [REVISION]", Short: "Put an older config into force again", Args: usage(cobra.RangeArgs(1, 2)),
+	cmd := &cobra.Command{Use: "rollback NAME [REVISION]", Short: "Put an older config into force again", Args: Args(cobra.RangeArgs(1, 2)),
 		Long:              "Put an older config into force again, as a new revision; without a number the one before the present one. See gantry get revisions NAME.",
 		Example:           "  gantry rollback orders-in 3",
 		ValidArgsFunction: t.asking(1, connectorNames),
-		RunE: t.run(func(ctx context.Context, s *session, args []string) error {
+		RunE: t.onConnector(func(ctx context.Context, s *session, args []string) error {
+			to := int64(0)
+			if len(args) > 1 {
+				var err error
+				if to, err = strconv.ParseInt(args[1], 10, 64); err != nil || to < 1 {
+					return usagef("revision %q: must be a number from 1; gantry get revisions %s lists them", args[1], args[0])
+				}
+			}
 			now, err := s.api.Overview(ctx, args[0])
 			if err != nil {
 				return err
 			}
-			to := now.Revision - 1
-			if len(args) > 1 {
-				if to, err = strconv.ParseInt(args[1], 10, 64); err != nil || to < 1 {
-					return usagef("revision %q: must be a number from 1; gantry get revisions %s lists them", args[1], args[0])
-				}
+			if to == 0 {
+				to = now.Revision - 1
 			}
 			if to < 1 {
 				return failf(ExitConflict, "connector %s has had no other config yet", args[0])
@@ -271,13 +276,16 @@ func (d *deleting) do(ctx context.Context, s *session, args []string) error {
 		s.said("no connector matches")
 		return nil
 	}
-	what := "their positions"
-	if d.keep {
-		what = "nothing else"
-	} else if d.topics {
-		what = "their positions and topics"
+	what := " and all positions"
+	switch {
+	case d.keep && d.topics:
+		what = " and the topics of sources, but no positions"
+	case d.keep:
+		what = ", but no positions"
+	case d.topics:
+		what = ", all positions and the topics of sources"
 	}
-	if err := s.confirm(fmt.Sprintf("delete %s and %s: %s", plural(len(names), "connector"), what, strings.Join(names, ", ")), d.yes); err != nil {
+	if err := s.confirm(fmt.Sprintf("delete %s%s: %s", plural(len(names), "connector"), what, strings.Join(names, ", ")), d.yes); err != nil {
 		return err
 	}
 	out := newOutcomes(s, "none")
@@ -295,7 +303,7 @@ func (d *deleting) do(ctx context.Context, s *session, args []string) error {
 	}
 	err = out.end()
 	if d.waiting.wait && len(going) > 0 {
-		err = errors.Join(err, d.waiting.until(ctx, s, going, gone))
+		err = s.both(err, d.waiting.until(ctx, s, going, gone))
 	}
 	return err
 }
@@ -323,10 +331,7 @@ func (p *picking) pick(ctx context.Context, s *session, args []string) ([]string
 		return nil, usagef("say which connectors: by name, by -l SELECTOR, or --all; one of the three")
 	}
 	if len(args) > 0 {
-		names := slices.Clone(args)
-		for i := range names {
-			names[i] = strings.TrimPrefix(names[i], "connector/") // as -o name writes it
-		}
+		names := trimKind(args, "connector/")
 		slices.Sort(names)
 		return slices.Compact(names), nil
 	}

@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -53,28 +54,37 @@ func New(version string) Tree {
 	return tree
 }
 
-// group is a command that only has subcommands.
-func group(name, short, long string) *cobra.Command {
+// Group is a command that only has subcommands.
+func Group(name, short, long string) *cobra.Command {
 	return &cobra.Command{Use: name, Short: short, Long: strings.TrimSpace(short + ".\n\n" + long), Args: cobra.ArbitraryArgs,
-		SuggestionsMinimumDistance: 2,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return cmd.Help()
-			}
-			hint := ""
-			if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
-				hint = "; did you mean " + strings.Join(like, " or ") + "?"
-			}
-			return usagef("unknown command %q for %q%s", args[0], cmd.CommandPath(), hint)
-		}}
+		SuggestionsMinimumDistance: 2, RunE: Subcommand}
 }
 
-// usage marks what the check of arguments finds as a mistake of the caller.
-func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
+// Subcommand is what a command does by itself that only has subcommands: tell of them, or that there is none of the name given.
+func Subcommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	hint := ""
+	if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
+		hint = "; did you mean " + strings.Join(like, " or ") + "?"
+	}
+	return usagef("unknown command %q for %q%s", args[0], cmd.CommandPath(), hint)
+}
+
+// Args has a check of arguments answer with how the command is called.
+func Args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return Usage(err)
+		if check(cmd, args) == nil {
+			return nil
 		}
-		return nil
+		given := plural(len(args), "argument") + " are given"
+		switch len(args) {
+		case 0:
+			given = "no argument is given"
+		case 1:
+			given = fmt.Sprintf("one argument is given, %q", args[0])
+		}
+		return usagef("%s, but it is called so: %s", given, strings.TrimSuffix(cmd.UseLine(), " [flags]"))
 	}
 }

@@ -2,7 +2,10 @@ package operate
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,7 +16,7 @@ import (
 )
 
 func (t *tool) contextCommand() *cobra.Command {
-	cmd := group("context", "Keep the servers that you work on, and choose one",
+	cmd := Group("context", "Keep the servers that you work on, and choose one",
 		`A context is a server with what is needed to enter it. They are kept in $GANTRY_HOME/config.yaml, or in gantry/config.yaml
 in your configuration folder, which nobody else may read. --server, --context, GANTRY_SERVER, GANTRY_CONTEXT and
 GANTRY_TOKEN win over the current context, in this order.`)
@@ -32,7 +35,7 @@ func (t *tool) contextList() *cobra.Command {
 		{title: "NAME", text: func(r row) string { return r.Name }},
 		{title: "SERVER", text: func(r row) string { return r.Server }},
 	}}
-	cmd := &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "List the contexts", Args: usage(cobra.NoArgs),
+	cmd := &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "List the contexts", Args: Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f, err := loadContexts()
 			if err != nil {
@@ -44,7 +47,7 @@ func (t *tool) contextList() *cobra.Command {
 			}
 			rows := []row{}
 			for _, name := range f.names() {
-				rows = append(rows, row{Name: name, Server: f.Contexts[name].Server, Current: name == f.Current})
+				rows = append(rows, row{Name: name, Server: shownServer(f.Contexts[name].Server), Current: name == f.Current})
 			}
 			return list.print(&output{w: cmd.OutOrStdout(), format: kind, bare: t.noHeaders}, rows)
 		}}
@@ -52,7 +55,7 @@ func (t *tool) contextList() *cobra.Command {
 }
 
 func (t *tool) contextUse() *cobra.Command {
-	return &cobra.Command{Use: "use NAME", Short: "Make a context the current one", Args: usage(cobra.ExactArgs(1)),
+	return &cobra.Command{Use: "use NAME", Short: "Make a context the current one", Args: Args(cobra.ExactArgs(1)),
 		ValidArgsFunction: t.completeContexts, Example: "  gantry context use production",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, err := loadContexts()
@@ -75,13 +78,16 @@ func (t *tool) contextSet() *cobra.Command {
 	var given place
 	var command string
 	var use bool
-	cmd := &cobra.Command{Use: "set NAME", Short: "Make a context or change it", Args: usage(cobra.ExactArgs(1)),
+	cmd := &cobra.Command{Use: "set NAME", Short: "Make a context or change it", Args: Args(cobra.ExactArgs(1)),
 		ValidArgsFunction: t.completeContexts,
 		Long:              "Make a context or change it. Flags that are not given keep what they were; an empty value takes them away.",
 		Example: `  gantry context set local --server http://127.0.0.1:8083 --use
   gantry context set production --server https://gantry.example.org --ca /etc/gantry/ca.pem --token -   (reads the token from the input)
   gantry context set production --token-command 'pass show gantry/production'`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if strings.TrimSpace(args[0]) == "" {
+				return usagef("a context needs a name")
+			}
 			f, err := loadContexts()
 			if err != nil {
 				return err
@@ -140,7 +146,10 @@ func (given *place) take(cmd *cobra.Command, p *place) error {
 		value := *f.from
 		switch {
 		case f.secret && value == "-":
-			line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
+			line, err := bufio.NewReader(interruptible{cmd.Context(), cmd.InOrStdin()}).ReadString('\n')
+			if errors.Is(err, context.Canceled) {
+				return err
+			}
 			if value = strings.TrimSpace(line); value == "" {
 				return failf(ExitInvalid, "--%s -: the input holds nothing: %w", f.flag, err)
 			}
@@ -174,7 +183,7 @@ func (given *place) take(cmd *cobra.Command, p *place) error {
 }
 
 func (t *tool) contextShow() *cobra.Command {
-	return &cobra.Command{Use: "show [NAME]", Short: "Show a context, by default the current one, without its secrets", Args: usage(cobra.MaximumNArgs(1)),
+	return &cobra.Command{Use: "show [NAME]", Short: "Show a context, by default the current one, without its secrets", Args: Args(cobra.MaximumNArgs(1)),
 		ValidArgsFunction: t.completeContexts,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, err := loadContexts()
@@ -202,9 +211,21 @@ func (t *tool) contextShow() *cobra.Command {
 		}}
 }
 
+// shownServer is a server's URL without a password that somebody has put into it.
+func shownServer(server string) string {
+	u, err := url.Parse(server)
+	switch {
+	case err == nil && u.User != nil:
+		return u.Redacted()
+	case err != nil && strings.Contains(server, "@"):
+		return "no URL"
+	}
+	return server
+}
+
 // shown is a context under the names that its file uses.
 func (p place) shown() map[string]any {
-	all := map[string]any{"server": p.Server, "token": p.Token, "token-command": p.TokenCommand, "username": p.Username, "password": p.Password,
+	all := map[string]any{"server": shownServer(p.Server), "token": p.Token, "token-command": p.TokenCommand, "username": p.Username, "password": p.Password,
 		"ca": p.CA, "cert": p.Cert, "key": p.Key, "tls-server-name": p.TLSName, "insecure-skip-tls-verify": p.SkipVerify, "output": p.Output}
 	for key, value := range all {
 		if text, ok := value.(string); ok && text == "" || value == false {
@@ -218,7 +239,7 @@ func (p place) shown() map[string]any {
 }
 
 func (t *tool) contextDelete() *cobra.Command {
-	return &cobra.Command{Use: "delete NAME", Aliases: []string{"rm"}, Short: "Forget a context", Args: usage(cobra.ExactArgs(1)),
+	return &cobra.Command{Use: "delete NAME", Aliases: []string{"rm"}, Short: "Forget a context", Args: Args(cobra.ExactArgs(1)),
 		ValidArgsFunction: t.completeContexts,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, err := loadContexts()

@@ -153,7 +153,8 @@ func (f *contextsFile) exposed() bool {
 		return false
 	}
 	return slices.ContainsFunc(f.names(), func(name string) bool {
-		return f.Contexts[name].Token != "" || f.Contexts[name].Password != ""
+		p := f.Contexts[name]
+		return p.Token != "" || p.Password != "" || p.Server != shownServer(p.Server)
 	})
 }
 

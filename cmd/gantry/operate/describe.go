@@ -27,7 +27,7 @@ type described struct {
 }
 
 func (t *tool) describeCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "describe connector|worker NAME…", Short: "Show all about a connector or a worker", Args: usage(cobra.MinimumNArgs(1)),
+	cmd := &cobra.Command{Use: "describe connector|worker NAME…", Short: "Show all about a connector or a worker", Args: Args(cobra.MinimumNArgs(1)),
 		Long: `Show all about connectors: config, how they and their tasks get on and why, topics, and what happened last; or about workers. The
 word connector may be left out.`,
 		Example: `  gantry describe orders-in

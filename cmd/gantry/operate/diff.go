@@ -18,18 +18,20 @@ import (
 func (t *tool) diffCommand() *cobra.Command {
 	var f files
 	var revision, against int64
-	cmd := &cobra.Command{Use: "diff -f FILE… | diff NAME", Short: "Show what apply would change, or what a config revision changed", Args: usage(cobra.MaximumNArgs(1)),
+	cmd := &cobra.Command{Use: "diff -f FILE… | diff NAME", Short: "Show what apply would change, or what a config revision changed", Args: Args(cobra.MaximumNArgs(1)),
 		Long: `Show what apply would change, or what a config revision changed.
 
-With files: lines with - are what the server has, lines with + what the files say. Of a secret that the server hides
-it says whether it is another one. Whoever may not change the connector cannot learn that, and is told so. With a name: what a revision changed compared with the one before, or with --against.
+With files: lines with - are what the server has, lines with + what the files say. Of a secret that the server hides it says
+whether it is another one; whoever may not change the connector cannot learn that, and is told so.
+
+With a name: what a revision changed compared with the one before, or with --against.
 
 Exit code 0: no difference; 1: differences; more: an error, so that scripts can tell.`,
 		Example: `  gantry diff -f connectors/
   gantry diff orders-in                               (what the newest revision changed)
   gantry diff orders-in --revision 5 --against 2`,
 		ValidArgsFunction: t.asking(1, connectorNames),
-		RunE: t.run(func(ctx context.Context, s *session, args []string) error {
+		RunE: t.onConnector(func(ctx context.Context, s *session, args []string) error {
 			differs, err := false, error(nil)
 			switch {
 			case len(args) == 1 && len(f.paths) > 0:

@@ -16,14 +16,14 @@ import (
 )
 
 func (t *tool) editCommand() *cobra.Command {
-	return &cobra.Command{Use: "edit NAME", Short: "Change a connector's config and labels in your editor", Args: usage(cobra.ExactArgs(1)),
+	return &cobra.Command{Use: "edit NAME", Short: "Change a connector's config and labels in your editor", Args: Args(cobra.ExactArgs(1)),
 		Long: `Change a connector's config and labels in your editor ($VISUAL, $EDITOR, else vi). What the server refuses is opened again with the
 reasons on top; saving it unchanged, or empty, gives up. If somebody else has changed the connector meanwhile nothing is
 overwritten, and your text is kept in a file that is named. A secret shows as ******** and stays what it is unless it is replaced.`,
 		Example:           "  EDITOR='code --wait' gantry edit orders-in",
 		ValidArgsFunction: t.asking(1, connectorNames),
-		RunE: t.run(func(ctx context.Context, s *session, args []string) error {
-			now, err := fetch(ctx, s.api, strings.TrimPrefix(args[0], "connector/"))
+		RunE: t.onConnector(func(ctx context.Context, s *session, args []string) error {
+			now, err := fetch(ctx, s.api, args[0])
 			if err != nil {
 				return err
 			}
@@ -51,8 +51,11 @@ func (e *editing) do(ctx context.Context) error {
 	last, reasons := text, ""
 	for {
 		edited, err := e.ask(ctx, file, reasons+last)
+		if err != nil && reasons != "" {
+			return &hintedError{err, "your text is kept in " + file}
+		}
 		if err != nil {
-			return err
+			return errors.Join(err, os.RemoveAll(dir))
 		}
 		if strings.TrimSpace(edited) == "" || edited == last {
 			os.RemoveAll(dir) //nolint:errcheck // a temporary folder
@@ -126,6 +129,16 @@ func (e *editing) send(ctx context.Context, text string) error {
 		return failf(ExitInvalid, "the text must declare connector %s and nothing else: a name cannot be changed", e.now.Name)
 	}
 	m, changed := all[0], false
+	relabel := m.labelled && !maps.Equal(m.Labels, e.now.Labels)
+	if relabel {
+		labels, err := e.s.api.Labels(ctx, m.Name)
+		if err != nil {
+			return err
+		}
+		if !maps.Equal(labels, e.now.Labels) {
+			return failf(ExitConflict, "the labels of connector %s were changed by somebody else meanwhile, nothing was overwritten: they are %s", m.Name, orDash(pairs(labels)))
+		}
+	}
 	if !maps.Equal(m.Config, e.now.Config) {
 		revision, _, err := e.s.api.ReplaceConfig(ctx, m.Name, m.Config, client.Replacement{IfRevision: e.now.revision})
 		if errors.Is(err, client.ErrConflict) {
@@ -136,7 +149,7 @@ func (e *editing) send(ctx context.Context, text string) error {
 		}
 		changed, e.now.revision, e.now.Config = true, revision, m.Config
 	}
-	if m.labelled && !maps.Equal(m.Labels, e.now.Labels) {
+	if relabel {
 		if err := e.s.api.PutLabels(ctx, m.Name, m.Labels); err != nil {
 			return err
 		}

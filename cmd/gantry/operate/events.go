@@ -59,14 +59,14 @@ func (t *tool) eventsCommand() *cobra.Command {
 	var follow bool
 	var q client.EventQuery
 	g := getting{}
-	cmd := &cobra.Command{Use: "events [CONNECTOR]", Short: "Show what happened and why, newest first, or follow it", Args: usage(cobra.MaximumNArgs(1)),
+	cmd := &cobra.Command{Use: "events [CONNECTOR]", Short: "Show what happened and why, newest first, or follow it", Args: Args(cobra.MaximumNArgs(1)),
 		Example: `  gantry events orders-in
   gantry events --kind failed --limit 100
   gantry events --follow -o json`,
 		ValidArgsFunction: t.asking(1, connectorNames),
-		RunE: t.run(func(ctx context.Context, s *session, args []string) error {
+		RunE: t.onConnector(func(ctx context.Context, s *session, args []string) error {
 			if len(args) == 1 {
-				q.Connector = strings.TrimPrefix(args[0], "connector/")
+				q.Connector = args[0]
 			}
 			if follow {
 				return followEvents(ctx, s, q, g.limit)
@@ -75,7 +75,7 @@ func (t *tool) eventsCommand() *cobra.Command {
 		})}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "print the last ones, oldest first, and then each as it happens, until interrupted")
 	cmd.Flags().IntVarP(&g.limit, "limit", "n", 20, "how many; 0 is all that are kept")
-	cmd.Flags().StringArrayVar(&q.Kinds, "kind", nil, "only this kind, such as failed; may be repeated")
+	cmd.Flags().StringArrayVar(&q.Kinds, "kind", nil, "only this `KIND`, such as failed; may be repeated")
 	return t.withOutput(cmd)
 }
 
@@ -112,14 +112,14 @@ type logging struct {
 
 func (t *tool) logsCommand() *cobra.Command {
 	var l logging
-	cmd := &cobra.Command{Use: "logs CONNECTOR", Short: "Tell a connector's story: its events and the traces of what failed", Args: usage(cobra.ExactArgs(1)),
+	cmd := &cobra.Command{Use: "logs CONNECTOR", Short: "Tell a connector's story: its events and the traces of what failed", Args: Args(cobra.ExactArgs(1)),
 		Long: `Tell a connector's story, oldest first: what happened to it and its tasks and why, and behind it the full traces of what has failed
 or is being tried again. What workers log beside that is in their own logs.`,
 		Example: `  gantry logs orders-in
   gantry logs orders-in --task 2 --follow`,
 		ValidArgsFunction: t.asking(1, connectorNames),
-		RunE: t.run(func(ctx context.Context, s *session, args []string) error {
-			return l.do(ctx, s, strings.TrimPrefix(args[0], "connector/"))
+		RunE: t.onConnector(func(ctx context.Context, s *session, args []string) error {
+			return l.do(ctx, s, args[0])
 		})}
 	cmd.Flags().BoolVarP(&l.follow, "follow", "f", false, "go on with what happens, until interrupted")
 	cmd.Flags().IntVar(&l.task, "task", -1, "only what concerns the task with this number")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -41,7 +42,7 @@ func exitCodesTopic() *cobra.Command {
   7    invalid: a file, a config or a value is wrong
   8    --wait has waited long enough
   9    the server failed; diff also gives it for failures that have no code of their own
-  130  interrupted`}
+  130  interrupted; what goes on until it is interrupted (--watch, --follow, top) ends with 0`}
 }
 
 // codedError gives an error an exit code.
@@ -85,10 +86,10 @@ func ExitCode(err error) int {
 	switch {
 	case err == nil:
 		return ExitOK
-	case errors.As(err, &coded):
-		return coded.code
 	case errors.Is(err, context.Canceled):
 		return ExitInterrupted
+	case errors.As(err, &coded):
+		return coded.code
 	case errors.Is(err, client.ErrNotFound):
 		return ExitNotFound
 	case errors.Is(err, client.ErrConflict):
@@ -115,23 +116,37 @@ func Report(w io.Writer, cmd *cobra.Command, err error) {
 		return
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "gantry: %s\n", strings.TrimRight(err.Error(), "\n"))
+	fmt.Fprintf(&b, "gantry: %s\n", strings.TrimRight(plainPath(err), "\n"))
 	explain(&b, err)
 	var coded *codedError
 	if errors.As(err, &coded) && coded.code == ExitUsage && cmd != nil {
 		fmt.Fprintf(&b, "  see: %s --help\n", cmd.CommandPath())
 	}
-	io.WriteString(w, b.String()) //nolint:errcheck // there is nowhere else to say it
+	lines := strings.Split(b.String(), "\n")
+	for i := range lines {
+		lines[i] = clean(lines[i])
+	}
+	io.WriteString(w, strings.Join(lines, "\n")) //nolint:errcheck // there is nowhere else to say it
+}
+
+// plainPath is an error's text without the name of the call of the system that failed on a file.
+func plainPath(err error) string {
+	text := err.Error()
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		text = strings.Replace(text, path.Error(), path.Path+": "+path.Err.Error(), 1)
+	}
+	return text
 }
 
 // explain adds the fields of a problem and the remedies that are known.
 func explain(b *strings.Builder, err error) {
 	var answer *client.Error
 	if errors.As(err, &answer) {
-		if answer.Field != "" {
+		if answer.Field != "" && !strings.Contains(answer.Message, answer.Field) {
 			fmt.Fprintf(b, "  field: %s\n", answer.Field)
 		}
-		if answer.Value != "" {
+		if answer.Value != "" && !strings.Contains(answer.Message, answer.Value) {
 			fmt.Fprintf(b, "  value: %s\n", answer.Value)
 		}
 		for _, part := range answer.Errors {

@@ -82,7 +82,7 @@ func (t *tool) getCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return r.get(ctx, s, &g, trimKind(names, r.alias+"/"))
+			return r.get(ctx, s, &g, trimKind(trimKind(names, r.alias+"/"), "connector/"))
 		}),
 		ValidArgsFunction: t.completeResources}
 	f := cmd.Flags()

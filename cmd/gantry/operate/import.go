@@ -15,7 +15,7 @@ import (
 )
 
 func (t *tool) importCommand() *cobra.Command {
-	cmd := group("import", "Take over connectors from another system", "")
+	cmd := Group("import", "Take over connectors from another system", "")
 	cmd.AddCommand(t.importRocketMQConnect())
 	return cmd
 }
@@ -23,7 +23,7 @@ func (t *tool) importCommand() *cobra.Command {
 func (t *tool) importRocketMQConnect() *cobra.Command {
 	var dir string
 	var dry bool
-	cmd := &cobra.Command{Use: "rocketmq-connect --dir DIR", Short: "Take over connectors and their positions from a RocketMQ Connect worker", Args: usage(cobra.NoArgs),
+	cmd := &cobra.Command{Use: "rocketmq-connect --dir DIR", Short: "Take over connectors and their positions from a RocketMQ Connect worker", Args: Args(cobra.NoArgs),
 		Long: `Take over connectors and their positions from a RocketMQ Connect worker.
 
 Reads connectorConfig.json and position.json in the worker's storePathRootDir and creates each connector here, stopped, with

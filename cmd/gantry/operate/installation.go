@@ -12,6 +12,9 @@ import (
 	"github.com/gantry-connect/gantry/client"
 )
 
+// levels are those of logs, from all to nothing.
+var levels = []string{"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL", "OFF"}
+
 func pluginSheet() sheet[client.Plugin] {
 	type row = client.Plugin
 	return sheet[row]{kind: "plugin", name: func(p row) string { return p.Class }, columns: []column[row]{
@@ -23,7 +26,7 @@ func pluginSheet() sheet[client.Plugin] {
 
 func (t *tool) pluginsCommand() *cobra.Command {
 	var all bool
-	cmd := &cobra.Command{Use: "plugins [CLASS]", Aliases: []string{"plugin"}, Short: "List the connector classes, or explain the config of one", Args: usage(cobra.MaximumNArgs(1)),
+	cmd := &cobra.Command{Use: "plugins [CLASS]", Aliases: []string{"plugin"}, Short: "List the connector classes, or explain the config of one", Args: Args(cobra.MaximumNArgs(1)),
 		Example: `  gantry plugins
   gantry plugins FileSource
   gantry plugins --all`,
@@ -100,16 +103,24 @@ func wrap(text string, width int) []string {
 }
 
 func (t *tool) loggerCommand() *cobra.Command {
-	cmd := group("logger", "Look at and change the levels of logs while processes run", "A level counts for a logger and those below it, until the process ends.")
-	get := &cobra.Command{Use: "get [NAME]", Short: "Show the levels", Args: usage(cobra.MaximumNArgs(1)), ValidArgsFunction: t.asking(1, loggerNames),
+	cmd := Group("logger", "Look at and change the levels of logs while processes run", "A level counts for a logger and those below it, until the process ends.")
+	get := &cobra.Command{Use: "get [NAME]", Short: "Show the levels", Args: Args(cobra.MaximumNArgs(1)), ValidArgsFunction: t.asking(1, loggerNames),
 		RunE: t.run(func(ctx context.Context, s *session, args []string) error {
 			return getLoggers(ctx, s, &getting{}, args)
 		})}
 	var worker bool
-	set := &cobra.Command{Use: "set NAME LEVEL", Short: "Set a logger's level", Args: usage(cobra.ExactArgs(2)),
-		Example:           "  gantry logger set root DEBUG\n  gantry logger set root INFO --this-process",
-		ValidArgsFunction: t.asking(1, loggerNames),
+	set := &cobra.Command{Use: "set NAME LEVEL", Short: "Set a logger's level", Args: Args(cobra.ExactArgs(2)),
+		Example: "  gantry logger set root DEBUG\n  gantry logger set root INFO --this-process",
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+			if len(args) == 1 {
+				return levels, cobra.ShellCompDirectiveNoFileComp
+			}
+			return t.asking(1, loggerNames)(cmd, args, typed)
+		},
 		RunE: t.run(func(ctx context.Context, s *session, args []string) error {
+			if !slices.Contains(levels, strings.ToUpper(args[1])) {
+				return usagef("level %q: must be one of %s", args[1], strings.Join(levels, ", "))
+			}
 			changed, err := s.api.SetLogger(ctx, args[0], strings.ToUpper(args[1]), !worker)
 			if err != nil {
 				return err
@@ -166,9 +177,9 @@ func workerPaint(w client.Worker) paint {
 
 // workerCommands are the subcommands of the command that runs a worker.
 func (t *tool) workerCommands() []*cobra.Command {
-	list := &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "List the workers and their load", Args: usage(cobra.NoArgs),
+	list := &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "List the workers and their load", Args: Args(cobra.NoArgs),
 		RunE: t.run(func(ctx context.Context, s *session, _ []string) error { return getWorkers(ctx, s, &getting{}, nil) })}
-	rebalance := &cobra.Command{Use: "rebalance", Short: "Have the workers share the tasks evenly now", Args: usage(cobra.NoArgs),
+	rebalance := &cobra.Command{Use: "rebalance", Short: "Have the workers share the tasks evenly now", Args: Args(cobra.NoArgs),
 		Long: "Have the workers share the tasks evenly now. They do so by themselves, slowly.",
 		RunE: t.run(func(ctx context.Context, s *session, _ []string) error {
 			r, err := s.api.Rebalance(ctx)
@@ -185,8 +196,8 @@ func (t *tool) workerCommands() []*cobra.Command {
 }
 
 func (t *tool) drainCommand() *cobra.Command {
-	var w waiting
-	cmd := &cobra.Command{Use: "drain ID…", Short: "Have workers hand over their tasks and take no more", Args: usage(cobra.MinimumNArgs(1)),
+	w := waiting{kind: "worker"}
+	cmd := &cobra.Command{Use: "drain ID…", Short: "Have workers hand over their tasks and take no more", Args: Args(cobra.MinimumNArgs(1)),
 		Long:              "Have workers hand over their tasks, one by one, and take none until undrain or their end. Their processes go on.",
 		Example:           "  gantry worker drain host-1-4711 --wait",
 		ValidArgsFunction: t.asking(0, workerIDs),
@@ -213,7 +224,7 @@ func (t *tool) drainCommand() *cobra.Command {
 }
 
 func (t *tool) undrainCommand() *cobra.Command {
-	return &cobra.Command{Use: "undrain ID…", Short: "Let workers take tasks again", Args: usage(cobra.MinimumNArgs(1)), ValidArgsFunction: t.asking(0, workerIDs),
+	return &cobra.Command{Use: "undrain ID…", Short: "Let workers take tasks again", Args: Args(cobra.MinimumNArgs(1)), ValidArgsFunction: t.asking(0, workerIDs),
 		RunE: t.run(func(ctx context.Context, s *session, args []string) error {
 			for _, id := range trimKind(args, "worker/") {
 				if _, err := s.api.Undrain(ctx, id); err != nil {

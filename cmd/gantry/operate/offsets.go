@@ -17,7 +17,7 @@ import (
 )
 
 func (t *tool) offsetsCommand() *cobra.Command {
-	cmd := group("offsets", "Look at and change how far connectors have come", `Offsets can be changed only while a connector is stopped (gantry stop NAME --wait). Every change keeps what was before, so that it
+	cmd := Group("offsets", "Look at and change how far connectors have come", `Offsets can be changed only while a connector is stopped (gantry stop NAME --wait). Every change keeps what was before, so that it
 can be undone.`)
 	cmd.AddCommand(t.offsetsGet(), t.offsetsSet(), t.offsetsReset(), t.offsetsHistory(), t.offsetsUndo())
 	return cmd
@@ -57,27 +57,31 @@ func printPositions(s *session, p client.Positions) error {
 	if s.out.structured() {
 		return s.out.encode(p)
 	}
+	if len(p.Offsets) == 0 && s.out.format != asName {
+		s.note("the connector has no offsets")
+		return nil
+	}
 	return offsetSheet().print(s.out, p.Offsets)
 }
 
 func (t *tool) offsetsGet() *cobra.Command {
-	cmd := &cobra.Command{Use: "get CONNECTOR", Short: "Show how far each partition has been copied", Args: usage(cobra.ExactArgs(1)),
+	cmd := &cobra.Command{Use: "get CONNECTOR", Short: "Show how far each partition has been copied", Args: Args(cobra.ExactArgs(1)),
 		Example:           "  gantry offsets get orders-in -o json > offsets.json",
 		ValidArgsFunction: t.asking(1, connectorNames),
-		RunE:              t.run(func(ctx context.Context, s *session, args []string) error { return showOffsets(ctx, s, args[0]) })}
+		RunE:              t.onConnector(func(ctx context.Context, s *session, args []string) error { return showOffsets(ctx, s, args[0]) })}
 	return t.withOutput(cmd)
 }
 
 func (t *tool) offsetsSet() *cobra.Command {
 	var file, partition, offset string
 	var generation int64
-	cmd := &cobra.Command{Use: "set CONNECTOR", Short: "Change how far partitions have been copied, of a stopped connector", Args: usage(cobra.ExactArgs(1)),
+	cmd := &cobra.Command{Use: "set CONNECTOR", Short: "Change how far partitions have been copied, of a stopped connector", Args: Args(cobra.ExactArgs(1)),
 		Long: `Change how far partitions have been copied, of a stopped connector; the partitions that are not named keep their offsets. An offset
 of null makes the connector forget the partition.`,
 		Example: `  gantry offsets set orders-out --partition '{"rocketmq_topic":"orders","rocketmq_broker":"broker-a","rocketmq_queue":0}' --offset '{"rocketmq_offset":1200}'
   gantry offsets set orders-in -f offsets.json        (as offsets get -o json writes it)`,
 		ValidArgsFunction: t.asking(1, connectorNames),
-		RunE: t.run(func(ctx context.Context, s *session, args []string) error {
+		RunE: t.onConnector(func(ctx context.Context, s *session, args []string) error {
 			edits, from, err := readOffsets(s.in, file, partition, offset)
 			if err != nil {
 				return err
@@ -143,8 +147,10 @@ func decodeNumbers(text []byte, into any) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
 	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		return err
+	if err := d.Decode(into); errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return errors.New("the JSON ends too early")
+	} else if err != nil {
+		return fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "json: "))
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("something follows the JSON value")
@@ -163,10 +169,10 @@ func stoppedFirst(err error, name string) error {
 
 func (t *tool) offsetsReset() *cobra.Command {
 	var yes bool
-	cmd := &cobra.Command{Use: "reset CONNECTOR", Short: "Forget how far everything has been copied, of a stopped connector", Args: usage(cobra.ExactArgs(1)),
+	cmd := &cobra.Command{Use: "reset CONNECTOR", Short: "Forget how far everything has been copied, of a stopped connector", Args: Args(cobra.ExactArgs(1)),
 		Long:              "Forget how far everything has been copied, of a stopped connector: it begins again from the start.",
 		ValidArgsFunction: t.asking(1, connectorNames),
-		RunE: t.run(func(ctx context.Context, s *session, args []string) error {
+		RunE: t.onConnector(func(ctx context.Context, s *session, args []string) error {
 			if err := s.confirm(fmt.Sprintf("forget all offsets of connector %s, so that it begins again", args[0]), yes); err != nil {
 				return err
 			}
@@ -186,10 +192,10 @@ func (t *tool) offsetsReset() *cobra.Command {
 
 func (t *tool) offsetsHistory() *cobra.Command {
 	var limit int
-	cmd := &cobra.Command{Use: "history CONNECTOR", Short: "Show older offsets, newest first", Args: usage(cobra.ExactArgs(1)),
+	cmd := &cobra.Command{Use: "history CONNECTOR", Short: "Show older offsets, newest first", Args: Args(cobra.ExactArgs(1)),
 		Long:              "Show what the offsets once were, newest first: each change, what it found, and some checkpoints, the older the fewer.",
 		ValidArgsFunction: t.asking(1, connectorNames),
-		RunE: t.run(func(ctx context.Context, s *session, args []string) error {
+		RunE: t.onConnector(func(ctx context.Context, s *session, args []string) error {
 			all, err := s.api.PositionHistory(ctx, args[0], limit)
 			if err != nil {
 				return err
@@ -237,11 +243,11 @@ func briefOffsets(all []client.PartitionOffset, wide bool) string {
 
 func (t *tool) offsetsUndo() *cobra.Command {
 	var version int64
-	cmd := &cobra.Command{Use: "undo CONNECTOR", Short: "Go back to older offsets, of a stopped connector", Args: usage(cobra.ExactArgs(1)),
+	cmd := &cobra.Command{Use: "undo CONNECTOR", Short: "Go back to older offsets, of a stopped connector", Args: Args(cobra.ExactArgs(1)),
 		Long:              "Go back to older offsets, of a stopped connector; by default to those before the last change. What lies between is copied again.",
 		Example:           "  gantry offsets undo orders-in --version 41      (see gantry offsets history orders-in)",
 		ValidArgsFunction: t.asking(1, connectorNames),
-		RunE: t.run(func(ctx context.Context, s *session, args []string) error {
+		RunE: t.onConnector(func(ctx context.Context, s *session, args []string) error {
 			p, err := s.api.UndoPositions(ctx, args[0], version, -1)
 			if err != nil {
 				return stoppedFirst(err, args[0])

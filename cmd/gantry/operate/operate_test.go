@@ -4,9 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -28,7 +33,7 @@ func TestExitCodesTellScriptsWhatHappened(t *testing.T) {
 	}{
 		{nil, 0}, {errors.New("x"), 1}, {usagef("x"), 2}, {answer(404), 3}, {answer(409), 4}, {answer(412), 4},
 		{fmt.Errorf("x: %w", client.ErrUnreachable), 5}, {answer(503), 5}, {answer(429), 5}, {answer(401), 6}, {answer(403), 6},
-		{answer(400), 7}, {failf(ExitInvalid, "x"), 7}, {failf(ExitTimeout, "x"), 8}, {answer(500), 9}, {context.Canceled, 130},
+		{answer(400), 7}, {failf(ExitInvalid, "x"), 7}, {failf(ExitTimeout, "x"), 8}, {answer(500), 9}, {context.Canceled, 130}, {failf(ExitInvalid, "-f: %w", context.Canceled), 130},
 		{errors.Join(answer(404), answer(409)), 3}, {&hintedError{answer(401), "y"}, 6},
 	} {
 		require.Equal(t, tt.code, ExitCode(tt.err), "%v", tt.err)
@@ -45,6 +50,16 @@ func TestAnErrorNamesFieldValueAndRemedy(t *testing.T) {
 	b.Reset()
 	Report(&b, &cobra.Command{Use: "get"}, usagef("say what"))
 	require.Equal(t, "gantry: say what\n  see: get --help\n", b.String())
+	b.Reset()
+	Report(&b, nil, &client.Error{Status: 400, Message: `format = "x": must be lines or csv`, Field: "format", Value: "x"})
+	require.Equal(t, "gantry: format = \"x\": must be lines or csv\n", b.String(), "what the message says is not said again")
+	b.Reset()
+	Report(&b, nil, &client.Error{Status: 400, Message: "a\x1b[2Jb"})
+	require.Equal(t, "gantry: a [2Jb\n", b.String(), "no answer steers the terminal")
+	_, missing := os.Open("/none/such.yaml")
+	b.Reset()
+	Report(&b, nil, failf(ExitInvalid, "-f: %w", missing))
+	require.Equal(t, "gantry: -f: /none/such.yaml: no such file or directory\n", b.String())
 	b.Reset()
 	Report(&b, nil, quiet(1))
 	require.Empty(t, b.String(), "what a command has said itself is not said again")
@@ -180,6 +195,13 @@ func TestContextsAreKeptWithTheirSecretsHidden(t *testing.T) {
 	out, err = runCommand(t, "", "context", "list", "-o", "json")
 	require.NoError(t, err)
 	require.JSONEq(t, `{"items":[{"name":"prod","server":"https://prod:1","current":false}]}`, out)
+	_, err = runCommand(t, "", "context", "set", "dear", "--server", "http://ann:hunter2@x")
+	require.NoError(t, err)
+	for _, args := range [][]string{{"context", "list"}, {"context", "show", "dear"}} {
+		out, err = runCommand(t, "", args...)
+		require.NoError(t, err)
+		require.Contains(t, out, "http://ann:xxxxx@x")
+	}
 	_, err = runCommand(t, "", "context", "set", "bad", "--server", "ftp://x")
 	require.Equal(t, ExitUsage, ExitCode(err))
 	_, err = runCommand(t, "", "context", "set", "bad", "--ca", "/none/ca.pem")
@@ -198,14 +220,16 @@ func TestMistakesOnTheCommandLineReachNoServer(t *testing.T) {
 		{"pause"}, {"pause", "a", "--all"}, {"delete", "a"}, {"offsets", "reset", "a"}, {"patch", "a", "x"}, {"patch", "a", "=x"}, {"patch", "a", "x=1", "x-"},
 		{"create", "a", "x-"}, {"check"}, {"preview"}, {"preview", "a", "--topic", "b"}, {"offsets", "set", "a"}, {"rollback", "a", "zero"},
 		{"top", "--sort", "size"}, {"top", "--interval", "0s"}, {"diff", "a", "-f", "b"}, {"events", "a", "b"}, {"get", "connectors", "--color", "pink"},
+		{"edit"}, {"edit", "a", "b"}, {"logger", "set", "root", "LOUD"}, {"context", "set", " "},
 	} {
 		_, err := runCommand(t, "", args...)
-		if args[0] == "rollback" {
-			continue // needs the present revision first
-		}
 		require.Equal(t, ExitUsage, ExitCode(err), "%v: %v", args, err)
 	}
-	_, err := runCommand(t, "", "get", "connectors", "--server", "http://127.0.0.1:1")
+	_, err := runCommand(t, "", "offsets", "get")
+	require.EqualError(t, err, "no argument is given, but it is called so: gantry offsets get CONNECTOR")
+	_, err = runCommand(t, "", "edit", "a", "b")
+	require.EqualError(t, err, "2 arguments are given, but it is called so: gantry edit NAME")
+	_, err = runCommand(t, "", "get", "connectors", "--server", "http://127.0.0.1:1")
 	require.Equal(t, ExitUnreachable, ExitCode(err))
 	var b strings.Builder
 	Report(&b, nil, err)
@@ -234,6 +258,81 @@ func TestEveryCommandTeachesWithAnExample(t *testing.T) {
 	}
 }
 
+// startServer answers every call alike, and tells what was called.
+func startServer(t *testing.T, status int, body string) (asked func() []string) {
+	t.Helper()
+	var mu sync.Mutex
+	var paths []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		paths = append(paths, r.Method+" "+r.URL.EscapedPath())
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		io.WriteString(w, body) //nolint:errcheck // the test sees what is missing
+	}))
+	t.Cleanup(server.Close)
+	t.Setenv("GANTRY_HOME", t.TempDir())
+	t.Setenv("GANTRY_SERVER", server.URL)
+	return func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return paths
+	}
+}
+
+func TestEveryCommandTakesNamesAsTheyAreWritten(t *testing.T) {
+	asked := startServer(t, 404, `{"error_code":404,"message":"none"}`)
+	for _, args := range [][]string{
+		{"patch", "connector/a", "k=v"}, {"label", "connector/a", "k=v"}, {"rollback", "connector/a"}, {"diff", "connector/a"}, {"edit", "connector/a"},
+		{"offsets", "get", "connector/a"}, {"offsets", "set", "connector/a", "--partition", "{}", "--offset", "{}"}, {"offsets", "reset", "connector/a", "-y"},
+		{"offsets", "history", "connector/a"}, {"offsets", "undo", "connector/a"}, {"requeue", "connector/a"}, {"preview", "connector/a"}, {"check", "connector/a"},
+		{"logs", "connector/a"}, {"events", "connector/a"}, {"describe", "connector/a"}, {"pause", "connector/a"}, {"restart", "connector/a"}, {"delete", "connector/a", "-y"},
+		{"get", "connector/a"}, {"get", "offsets", "connector/a"}, {"get", "revisions", "connector/a"}, {"get", "tasks", "connector/a"}, {"get", "topics", "connector/a"},
+		{"get", "queues", "connector/a"}, {"get", "events", "connector/a"},
+	} {
+		before := len(asked())
+		_, err := runCommand(t, "", args...)
+		require.Equal(t, ExitNotFound, ExitCode(err), "%v: %v", args, err)
+		require.Greater(t, len(asked()), before, "%v", args)
+		for _, path := range asked()[before:] {
+			require.Regexp(t, "/connectors/a(/|$)", path, "%v", args)
+		}
+	}
+}
+
+// full is a disk without room.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+func TestAnAnswerThatCannotBeWrittenIsAFailure(t *testing.T) {
+	startServer(t, 200, `{"root":{"level":"INFO"}}`)
+	for _, format := range []string{"table", "name", "json", "yaml"} {
+		root := &cobra.Command{Use: "gantry", SilenceErrors: true, SilenceUsage: true}
+		root.AddGroup(Groups()...)
+		root.AddCommand(New("test").Commands...)
+		root.SetOut(full{})
+		root.SetArgs([]string{"get", "loggers", "-o", format})
+		require.ErrorIs(t, root.ExecuteContext(t.Context()), syscall.ENOSPC, format)
+	}
+}
+
+func TestCtrlCEndsWhoWaitsForInput(t *testing.T) {
+	t.Parallel()
+	silent, end := io.Pipe()
+	t.Cleanup(func() { end.Close() }) //nolint:errcheck // ends the reads that were given up
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	in := interruptible{ctx, silent}
+	_, err := readManifests(in, []string{"-"}, false)
+	require.Equal(t, ExitInterrupted, ExitCode(err))
+	_, _, err = readOffsets(in, "-", "", "")
+	require.Equal(t, ExitInterrupted, ExitCode(err))
+	s := &session{err: io.Discard, in: in, asking: true}
+	require.Equal(t, ExitInterrupted, ExitCode(s.confirm("delete 1 connector", false)))
+}
+
 func TestNothingIsDeletedWithoutAYes(t *testing.T) {
 	t.Parallel()
 	for reply, code := range map[string]int{"y\n": 0, "YES\n": 0, "n\n": 1, "\n": 1, "": 1, "yeah\n": 1} {
@@ -251,6 +350,8 @@ func TestTheTerminalGetsWhatFits(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "\x1b[31mab\x1b[0m", cut("\x1b[31mabcd\x1b[0m", 2))
 	require.Equal(t, "üb", cut("übcd", 2))
+	require.Equal(t, "日", cut("日本", 3), "half a letter is none")
+	require.Equal(t, []int{4, 2, 1, 2}, []int{cells("日本"), cells("ab"), cells("e\u0301"), cells("\U0001f600")})
 	page := fit(strings.Repeat("x\n", 100), &strings.Builder{})
 	require.Contains(t, page, "… 78 more")
 	require.Equal(t, 23, strings.Count(page, "\n"))

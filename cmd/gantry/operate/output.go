@@ -8,10 +8,11 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"unicode/utf8"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/term"
+	"golang.org/x/text/width"
 )
 
 // format is how answers are written.
@@ -55,7 +56,8 @@ type output struct {
 	w      io.Writer
 	format format
 	color  bool
-	bare   bool // no headers
+	bare   bool  // no headers
+	err    error // the first that writing gave
 	// steady keeps the widths of columns from one table to the next, for lines that are printed as things change.
 	steady bool
 	widths []int
@@ -68,7 +70,11 @@ func (o *output) paint(p paint, text string) string {
 	return "\x1b[" + string(p) + "m" + text + "\x1b[0m"
 }
 
-func (o *output) printf(format string, args ...any) { fmt.Fprintf(o.w, format, args...) }
+func (o *output) printf(format string, args ...any) {
+	if _, err := fmt.Fprintf(o.w, format, args...); o.err == nil {
+		o.err = err
+	}
+}
 
 // structured reports whether programs read the output.
 func (o *output) structured() bool { return o.format == asJSON || o.format == asYAML }
@@ -192,7 +198,7 @@ func (s sheet[T]) table(o *output, items []T, header bool) {
 				text = "-"
 			}
 			rows[r][i] = text
-			widths[i] = max(widths[i], utf8.RuneCountInString(text))
+			widths[i] = max(widths[i], cells(text))
 		}
 	}
 	if o.steady {
@@ -229,7 +235,27 @@ func pad(text string, width int, last bool) string {
 	if last {
 		return text
 	}
-	return text + strings.Repeat(" ", width-utf8.RuneCountInString(text))
+	return text + strings.Repeat(" ", width-cells(text))
+}
+
+// cells is how many columns of a terminal a text takes: two for each letter of Chinese, Japanese and Korean and for most emoji,
+// none for accents that are joined to the letter before.
+func cells(text string) int {
+	n := 0
+	for _, r := range text {
+		n += cellsOf(r)
+	}
+	return n
+}
+
+func cellsOf(r rune) int {
+	switch {
+	case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
+		return 0
+	case slices.Contains([]width.Kind{width.EastAsianWide, width.EastAsianFullwidth}, width.LookupRune(r).Kind()):
+		return 2
+	}
+	return 1
 }
 
 // oneLine keeps a cell on its line.

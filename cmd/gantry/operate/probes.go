@@ -103,7 +103,7 @@ func printChecks(s *session, all []checked) error {
 			if f.Severity == "ok" && s.out.format != asWide {
 				continue
 			}
-			s.out.printf("  %s %s: %s (%s)\n", s.out.paint(severityPaint(f.Severity), f.Severity), oneLine(f.Subject), oneLine(f.Message), f.Code)
+			s.out.printf("  %s %s: %s (%s)\n", s.out.paint(severityPaint(f.Severity), f.Severity), oneLine(f.Subject), oneLine(strings.TrimPrefix(f.Message, f.Subject+": ")), f.Code)
 			if f.Remedy != "" {
 				s.out.printf("%s\n", indent(f.Remedy, "      "))
 			}
@@ -132,14 +132,14 @@ type previewing struct {
 
 func (t *tool) previewCommand() *cobra.Command {
 	var p previewing
-	cmd := &cobra.Command{Use: "preview NAME | -f FILE | --topic TOPIC", Short: "Show the first records, before and after each transform", Args: usage(cobra.MaximumNArgs(1)),
+	cmd := &cobra.Command{Use: "preview NAME | -f FILE | --topic TOPIC", Short: "Show the first records, before and after each transform", Args: Args(cobra.MaximumNArgs(1)),
 		Long: `Show the first records that a connector or a file's config would copy, or those of a topic, before and after each transform. A worker
 reads them; nothing is written and no position moves.`,
 		Example: `  gantry preview orders-in --limit 3
   gantry preview -f orders.yaml
   gantry preview --topic orders --from latest -o json`,
 		ValidArgsFunction: t.asking(1, connectorNames),
-		RunE: t.run(func(ctx context.Context, s *session, args []string) error {
+		RunE: t.onConnector(func(ctx context.Context, s *session, args []string) error {
 			got, err := p.read(ctx, s, args)
 			if err != nil {
 				return err

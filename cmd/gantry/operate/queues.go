@@ -38,15 +38,15 @@ func getQueues(ctx context.Context, s *session, g *getting, names []string) erro
 func (t *tool) requeueCommand() *cobra.Command {
 	var topic string
 	var force bool
-	cmd := &cobra.Command{Use: "requeue CONNECTOR", Short: "Have a stopped source send to the queues that its topics have now", Args: usage(cobra.ExactArgs(1)),
+	cmd := &cobra.Command{Use: "requeue CONNECTOR", Short: "Have a stopped source send to the queues that its topics have now", Args: Args(cobra.ExactArgs(1)),
 		Long: `Have a stopped source send to the queues that its topics have now. The queues are frozen when a connector first sends to a topic, so that
 the records of a key stay in order; queues that a topic gets later are used after this. The sinks of this installation must have read
 what is there, for keys move to other queues.`,
 		Example: `  gantry get queues orders-in
   gantry stop orders-in --wait && gantry requeue orders-in && gantry resume orders-in`,
 		ValidArgsFunction: t.asking(1, connectorNames),
-		RunE: t.run(func(ctx context.Context, s *session, args []string) error {
-			all, err := s.api.TakeUpQueues(ctx, strings.TrimPrefix(args[0], "connector/"), topic, force)
+		RunE: t.onConnector(func(ctx context.Context, s *session, args []string) error {
+			all, err := s.api.TakeUpQueues(ctx, args[0], topic, force)
 			if err != nil {
 				return stoppedFirst(err, args[0])
 			}

@@ -71,8 +71,19 @@ func (t *tool) run(do action) func(*cobra.Command, []string) error {
 			return err
 		}
 		defer s.api.Close()
-		return s.hint(do(cmd.Context(), s, args))
+		err = s.hint(do(cmd.Context(), s, args))
+		if err == nil && s.out.err != nil {
+			err = fmt.Errorf("write the answer: %w", s.out.err) // as on a full disk: a script must not take half for all
+		}
+		return err
 	}
+}
+
+// onConnector is run for commands whose first argument is a connector, also in the form that -o name writes.
+func (t *tool) onConnector(do action) func(*cobra.Command, []string) error {
+	return t.run(func(ctx context.Context, s *session, args []string) error {
+		return do(ctx, s, trimKind(args, "connector/"))
+	})
 }
 
 func (t *tool) connect(cmd *cobra.Command) (*session, error) {
@@ -103,7 +114,7 @@ func (t *tool) connect(cmd *cobra.Command) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &session{api: api, place: where, err: cmd.ErrOrStderr(), in: cmd.InOrStdin(), now: time.Now,
+	return &session{api: api, place: where, err: cmd.ErrOrStderr(), in: interruptible{cmd.Context(), cmd.InOrStdin()}, now: time.Now,
 		out:    &output{w: cmd.OutOrStdout(), format: kind, color: color, bare: t.noHeaders},
 		asking: isTerminal(cmd.InOrStdin()) && isTerminal(cmd.ErrOrStderr())}, nil
 }
@@ -130,6 +141,7 @@ func (t *tool) dial(where connection, stderr io.Writer) (*client.Client, error) 
 
 // hint adds what a person can do about failures that have to do with the connection.
 func (s *session) hint(err error) error {
+	var answer *client.Error
 	switch {
 	case errors.Is(err, context.Canceled):
 	case errors.Is(err, client.ErrUnreachable):
@@ -138,8 +150,35 @@ func (s *session) hint(err error) error {
 		return &hintedError{err, "remedy: set GANTRY_TOKEN, or gantry context set NAME --token - (an administrator makes tokens with gantry token create)"}
 	case errors.Is(err, client.ErrUnauthorized):
 		return &hintedError{err, "remedy: the credentials are wrong or have expired; ask an administrator for a new token"}
+	case errors.As(err, &answer) && errors.Is(err, client.ErrForbidden) && answer.Remedy == "":
+		return &hintedError{err, "remedy: ask an administrator for a role that may do this, or use another context"}
 	}
 	return err
+}
+
+// interruptible is an input whose reader goes on when ctx ends, although nothing comes. A read that is given up takes what
+// comes later with it, which matters to nobody: the command is over.
+type interruptible struct {
+	ctx  context.Context
+	from io.Reader
+}
+
+func (i interruptible) Read(into []byte) (int, error) {
+	type got struct {
+		n   int
+		err error
+	}
+	buffer, done := make([]byte, len(into)), make(chan got, 1)
+	go func() {
+		n, err := i.from.Read(buffer)
+		done <- got{n, err}
+	}()
+	select {
+	case <-i.ctx.Done():
+		return 0, context.Cause(i.ctx)
+	case g := <-done:
+		return copy(into, buffer[:g.n]), g.err
+	}
 }
 
 // tokenCommand gets the token from another program, once.
@@ -169,6 +208,16 @@ func (c *tokenCommand) token(ctx context.Context) (string, error) {
 	return c.value, c.err
 }
 
+// both is one failure or the other; of two each is told, and the first has the exit code.
+func (s *session) both(first, second error) error {
+	if first == nil || second == nil {
+		return errors.Join(first, second)
+	}
+	Report(s.err, nil, s.hint(first))
+	Report(s.err, nil, s.hint(second))
+	return quiet(ExitCode(first))
+}
+
 // said writes what was done, for people; programs read -o json.
 func (s *session) said(format string, args ...any) {
 	if !s.out.structured() {
@@ -186,7 +235,11 @@ func (s *session) confirm(question string, yes bool) error {
 	}
 	fmt.Fprintf(s.err, "%s [y/N] ", question)
 	var reply string
-	if _, err := fmt.Fscanln(s.in, &reply); err != nil || !strings.EqualFold(reply, "y") && !strings.EqualFold(reply, "yes") {
+	_, err := fmt.Fscanln(s.in, &reply)
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	if err != nil || !strings.EqualFold(reply, "y") && !strings.EqualFold(reply, "yes") {
 		return failf(ExitFailed, "not done: it was not confirmed")
 	}
 	return nil

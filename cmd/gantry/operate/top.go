@@ -35,7 +35,7 @@ var orders = map[string]func(a, b client.Overview) bool{
 
 func (t *tool) topCommand() *cobra.Command {
 	var top topping
-	cmd := &cobra.Command{Use: "top", Short: "Watch rates, lags and workers live", Args: usage(cobra.NoArgs),
+	cmd := &cobra.Command{Use: "top", Short: "Watch rates, lags and workers live", Args: Args(cobra.NoArgs),
 		Long: `Watch rates, lags and workers live. On a terminal the view is drawn again and again in place, until Ctrl-C; elsewhere the tables are
 printed one after the other.`,
 		Example: `  gantry top
@@ -193,9 +193,8 @@ func cut(line string, width int) string {
 			continue
 		}
 		r, size := utf8.DecodeRuneInString(line[i:])
-		if seen < width {
+		if seen += cellsOf(r); seen <= width {
 			b.WriteRune(r)
-			seen++
 		}
 		i += size
 	}

@@ -72,7 +72,7 @@ func (a *acting) act(ctx context.Context, s *session, args []string, v verb) err
 	}
 	err = out.end()
 	if a.wait && !a.dryRun && len(acted) > 0 {
-		err = errors.Join(err, a.until(ctx, s, acted, v.done))
+		err = s.both(err, a.until(ctx, s, acted, v.done))
 	}
 	return err
 }
@@ -208,11 +208,15 @@ func (f *failures) over(is condition) condition {
 
 // waiting are the flags of commands that return before their effect.
 type waiting struct {
+	kind    string // of what is waited for, for people
 	wait    bool
 	timeout time.Duration
 }
 
 func (w *waiting) add(cmd *cobra.Command) {
+	if w.kind == "" {
+		w.kind = "connector"
+	}
 	cmd.Flags().BoolVar(&w.wait, "wait", false, "return only when it has happened; exit code 8 if that takes too long, 1 if something fails meanwhile")
 	cmd.Flags().DurationVar(&w.timeout, "timeout", time.Minute, "how long --wait waits")
 }
@@ -245,7 +249,10 @@ func (w *waiting) until(ctx context.Context, s *session, names []string, is cond
 				if errors.Is(ctx.Err(), context.Canceled) {
 					return ctx.Err()
 				}
-				return failf(ExitTimeout, "waited %s for connector %s: %s", w.timeout, name, missing)
+				if missing == "" {
+					missing = "the server has not said yet how it is"
+				}
+				return failf(ExitTimeout, "waited %s for %s %s: %s", w.timeout, w.kind, name, missing)
 			case <-time.After(lookEvery):
 			}
 		}
