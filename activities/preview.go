@@ -256,35 +256,68 @@ func (a *Activities) previewTopic(ctx context.Context, q probe.Question) (probe.
 	return g.preview, err
 }
 
-// sampleQueues takes about as much from each queue, from one end or the other.
+// place is how far a queue has been read, and where it ends.
+type place struct {
+	queue   pipeline.Queue
+	at, end int64
+	share   int // how many records to take
+}
+
+// sampleQueues takes about as much from each queue, from one end or the other; where some hold little, the others give more.
 func (a *Activities) sampleQueues(ctx context.Context, queues []catalog.Queue, from string, d *pipeline.Decoder, g *gallery) error {
+	places := make([]place, len(queues))
 	for i, q := range queues {
-		if g.full() {
-			return nil
+		p := place{queue: pipeline.Queue(q)}
+		var err error
+		if p.at, p.end, err = a.Broker.Bounds(ctx, p.queue); err != nil {
+			return fmt.Errorf("read queue %v: %w", p.queue, err)
 		}
-		left := g.limit - len(g.preview.Items)
-		want := (left + len(queues) - i - 1) / (len(queues) - i)
-		if err := a.sampleQueue(ctx, pipeline.Queue(q), from, want, d, g); err != nil {
-			return fmt.Errorf("read queue %v: %w", pipeline.Queue(q), err)
+		places[i] = p
+	}
+	for share(places, g.limit-len(g.preview.Items)) && !g.full() {
+		for i := range places {
+			p := &places[i]
+			if from == "latest" {
+				p.at = p.end - int64(p.share)
+			}
+			if err := a.sampleQueue(ctx, p, d, g); err != nil {
+				return fmt.Errorf("read queue %v: %w", p.queue, err)
+			}
+		}
+		if from == "latest" {
+			return nil
 		}
 	}
 	return nil
 }
 
-func (a *Activities) sampleQueue(ctx context.Context, q pipeline.Queue, from string, want int, d *pipeline.Decoder, g *gallery) error {
-	at, end, err := a.Broker.Bounds(ctx, q)
+// share gives n records among the places, one to each in turn as far as it has any; false if there are none.
+func share(places []place, n int) bool {
+	for i := range places {
+		places[i].share = 0
+	}
+	given := false
+	for more := true; more; {
+		more = false
+		for i := range places {
+			if p := &places[i]; n > 0 && p.at+int64(p.share) < p.end {
+				p.share++
+				n--
+				given, more = true, true
+			}
+		}
+	}
+	return given
+}
+
+// sampleQueue takes a place's share, or less if the queue ends before: some messages are no records.
+func (a *Activities) sampleQueue(ctx context.Context, p *place, d *pipeline.Decoder, g *gallery) error {
+	partition, err := json.Marshal(map[string]any{"rocketmq_topic": p.queue.Topic, "rocketmq_broker": p.queue.Broker, "rocketmq_queue": p.queue.ID})
 	if err != nil {
 		return err
 	}
-	if from == "latest" {
-		at = max(at, end-int64(want))
-	}
-	partition, err := json.Marshal(map[string]any{"rocketmq_topic": q.Topic, "rocketmq_broker": q.Broker, "rocketmq_queue": q.ID})
-	if err != nil {
-		return err
-	}
-	for taken := 0; at < end && taken < want && !g.full(); {
-		pulled, err := a.Broker.Pull(ctx, q, at, want-taken)
+	for taken := 0; p.at < p.end && taken < p.share && !g.full(); {
+		pulled, err := a.Broker.Pull(ctx, p.queue, p.at, p.share-taken)
 		if err != nil {
 			return err
 		}
@@ -299,14 +332,15 @@ func (a *Activities) sampleQueue(ctx context.Context, q pipeline.Queue, from str
 				g.add(partition, uint64(m.Offset), &rec)
 				taken++
 			}
-			if taken == want || g.full() {
+			p.at = m.Offset + 1
+			if taken == p.share || g.full() {
 				return nil
 			}
 		}
-		if pulled.Next <= at {
-			return nil
+		if pulled.Next <= p.at && len(pulled.Messages) == 0 {
+			p.at = p.end // nothing more comes
 		}
-		at = pulled.Next
+		p.at = max(p.at, pulled.Next)
 	}
 	return nil
 }
