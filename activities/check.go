@@ -119,7 +119,11 @@ func (a *Activities) checkSystem(ctx context.Context, used usable, s connector.S
 		c.add(probe.SeverityError, "plan-failed", used.plugin.Class, "The work cannot be divided into tasks: "+err.Error(), "")
 		return
 	}
-	c.add(probe.SeverityInfo, "plan", used.plugin.Class, fmt.Sprintf("The work would be divided into %d tasks.", len(tasks)), "")
+	plan := fmt.Sprintf("The work would be divided into %d tasks.", len(tasks))
+	if len(tasks) == 1 {
+		plan = "One task would do all the work."
+	}
+	c.add(probe.SeverityInfo, "plan", used.plugin.Class, plan, "")
 }
 
 // usable is a config with everything that it names in place.

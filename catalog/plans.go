@@ -73,8 +73,12 @@ func planBatch(conn Connector, revision, generation int64, tasks []PlannedTask) 
 				"uid": conn.UID, "task": t.Number, "hash": t.Hash, "config": configDocument(t.Config), "queues": queues,
 			})
 	}
+	what := "tasks"
+	if len(tasks) == 1 {
+		what = "task"
+	}
 	queueEvent(b, Event{UID: conn.UID, Connector: conn.Name, Kind: EventPlanned,
-		Detail: fmt.Sprintf("generation %d: %d tasks from revision %d", generation, len(tasks), revision)})
+		Detail: fmt.Sprintf("generation %d: %d %s from revision %d", generation, len(tasks), what, revision)})
 	return b
 }
 

@@ -200,6 +200,9 @@ func (c *Client) try(ctx context.Context, what call, body []byte) (answer, error
 		return answer{}, c.unreachable(ctx, what, err)
 	}
 	got := answer{status: res.StatusCode, header: res.Header}
+	if c.base.Scheme == "http" && wantsTLS(res.StatusCode, text) {
+		return answer{}, &unreachableError{c.base.Redacted(), errTLS}
+	}
 	if res.StatusCode >= http.StatusMultipleChoices {
 		return got, newError(what, res, text)
 	}

@@ -171,6 +171,14 @@ func TestAServerThatSpeaksNoTLSIsToldApart(t *testing.T) {
 	_, err = c.Names(t.Context())
 	require.ErrorIs(t, err, client.ErrUnreachable)
 	require.ErrorContains(t, err, "it does not speak TLS: begin the URL with http://")
+	secure := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(secure.Close)
+	c, err = client.New(client.Options{Server: "http" + strings.TrimPrefix(secure.URL, "https")})
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	_, err = c.Names(t.Context())
+	require.ErrorIs(t, err, client.ErrUnreachable)
+	require.ErrorContains(t, err, "it speaks TLS: begin the URL with https://")
 }
 
 func TestAServerThatIsSilentIsGivenUp(t *testing.T) {

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -112,6 +113,18 @@ func newError(what call, res *http.Response, body []byte) *Error {
 	return e
 }
 
+// What is wrong with a URL that begins with the other of http and https.
+var (
+	errNoTLS = errors.New("it does not speak TLS: begin the URL with http:// if that is meant")
+	errTLS   = errors.New("it speaks TLS: begin the URL with https://")
+)
+
+// wantsTLS tells the answer that a Go server and others give to those who speak no TLS.
+func wantsTLS(status int, body []byte) bool {
+	return status == http.StatusBadRequest && (bytes.Contains(body, []byte("HTTP request to an HTTPS server")) ||
+		bytes.Contains(body, []byte("plain HTTP request was sent to HTTPS port")))
+}
+
 // unreachableError keeps the cause and adds the server.
 type unreachableError struct {
 	server string
@@ -138,6 +151,11 @@ func (c *Client) unreachable(ctx context.Context, what call, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return fmt.Errorf("%s %s: %w", what.method, what.path, context.Canceled)
 	}
+	for _, words := range []string{"server gave HTTP response to HTTPS client", "first record does not look like a TLS handshake"} {
+		if strings.Contains(err.Error(), words) {
+			err = errNoTLS
+		}
+	}
 	return &unreachableError{c.base.Redacted(), err}
 }
 
@@ -153,8 +171,6 @@ func plain(err error) string {
 		err = call.Err
 	}
 	switch {
-	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"), strings.Contains(err.Error(), "first record does not look like a TLS handshake"):
-		return "it does not speak TLS: begin the URL with http:// if that is meant"
 	case errors.As(err, &lookup) && lookup.IsNotFound:
 		return "there is no host " + lookup.Name
 	case errors.As(err, &errno):

@@ -42,8 +42,8 @@ func (c *Client) again(what call, attempt int, held time.Duration, err error) (t
 		foreign *tls.CertificateVerificationError
 	)
 	switch {
-	case errors.As(err, &foreign):
-		return 0, false // its certificate will be no better
+	case errors.As(err, &foreign), errors.Is(err, errTLS), errors.Is(err, errNoTLS):
+		return 0, false // neither its certificate nor the URL will be better
 	case neverSent(err):
 		return pause, true
 	case limited(err):

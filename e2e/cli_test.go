@@ -278,6 +278,9 @@ func TestOperatorsSeeAndMendWhatIsWrong(t *testing.T) {
 	findings := o.runs("check", "-f", missing)
 	require.NotEmpty(t, findings.out)
 	require.Contains(t, o.ok("preview", "numbers", "--limit", "1"), `"number":0`)
+	var sample struct{ Items []json.RawMessage }
+	o.reads(&sample, "preview", "--topic", topic, "--limit", "7")
+	require.Len(t, sample.Items, 7, "as many as are asked for, however they lie in the queues")
 	require.Contains(t, o.ok("describe", "numbers"), "counter.interval.ms")
 	require.Contains(t, o.ok("logs", "numbers"), "numbers: created by")
 	require.Contains(t, o.ok("events", "numbers", "--kind", "created"), "CounterSource")

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gantry-connect/gantry/catalog"
 	"github.com/gantry-connect/gantry/catalog/catalogtest"
+	"github.com/gantry-connect/gantry/cmd/gantry/operate"
 	"github.com/gantry-connect/gantry/secrets"
 )
 
@@ -35,9 +36,11 @@ func TestTokensOnTheCommandLine(t *testing.T) {
 	require.Regexp(t, regexp.MustCompile(`^gty_[\w-]{43}$`), text, "the token alone, for scripts")
 	_, err = gantry(t, "token", "create", "ci", "--catalog-url", url)
 	require.ErrorContains(t, err, "there is a token ci already")
+	require.Equal(t, operate.ExitConflict, operate.ExitCode(err))
 	for _, wrong := range [][]string{{"--role", "god"}, {"--scope", "|="}, {"--expires", "-1h"}} {
 		_, err = gantry(t, append([]string{"token", "create", "x", "--catalog-url", url}, wrong...)...)
-		require.ErrorContains(t, err, wrong[0])
+		require.ErrorContains(t, err, strings.TrimLeft(wrong[0], "-"))
+		require.Equal(t, operate.ExitUsage, operate.ExitCode(err))
 	}
 	list, err := gantry(t, "token", "list", "--catalog-url", url)
 	require.NoError(t, err)
@@ -48,6 +51,7 @@ func TestTokensOnTheCommandLine(t *testing.T) {
 	require.Equal(t, "token ci is revoked", out)
 	_, err = gantry(t, "token", "revoke", "ci", "--catalog-url", url)
 	require.ErrorContains(t, err, "there is no token ci")
+	require.Equal(t, operate.ExitNotFound, operate.ExitCode(err))
 
 	trail, err := gantry(t, "audit", "--catalog-url", url)
 	require.NoError(t, err)

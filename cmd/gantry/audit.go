@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gantry-connect/gantry/catalog"
+	"github.com/gantry-connect/gantry/cmd/gantry/operate"
 	"github.com/gantry-connect/gantry/control"
 )
 
@@ -43,7 +44,7 @@ func newAuditPruneCommand() *cobra.Command {
 	var keep time.Duration
 	cmd := catalogCommand("prune", "Remove old entries; nothing else ever does", func(ctx context.Context, c *catalog.Catalog, _ []string, out io.Writer) error {
 		if keep <= 0 {
-			return fmt.Errorf("--older-than is %v: it must be positive", keep)
+			return operate.Usage(fmt.Errorf("--older-than is %v: it must be positive", keep))
 		}
 		removed, err := c.PruneAudit(ctx, keep)
 		if err != nil {

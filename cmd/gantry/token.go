@@ -49,19 +49,19 @@ change, delete), admin (log levels, workers, the audit trail).`
 func createToken(ctx context.Context, c *catalog.Catalog, t catalog.Token, lifetime time.Duration, out io.Writer) error {
 	role, err := access.ParseRole(t.Role)
 	if err != nil {
-		return fmt.Errorf("--role: %w", err)
+		return operate.Usage(err)
 	}
 	scope, err := access.ParseScope(t.Scope)
 	if err != nil {
-		return fmt.Errorf("--scope: %w", err)
+		return operate.Usage(err)
 	}
 	if lifetime < 0 {
-		return fmt.Errorf("--expires is %v: it must not be negative", lifetime)
+		return operate.Usage(fmt.Errorf("--expires is %v: it must not be negative", lifetime))
 	}
 	t.Role, t.Scope = role.String(), scope.String()
 	text, hash := access.NewToken()
 	if _, err := c.CreateToken(ctx, t, hash, lifetime); errors.Is(err, catalog.ErrExists) {
-		return fmt.Errorf("there is a token %s already: revoke it, or choose another name", t.Name)
+		return operate.Fail(operate.ExitConflict, fmt.Errorf("there is a token %s already: revoke it, or choose another name", t.Name))
 	} else if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func newTokenRevokeCommand() *cobra.Command {
 	cmd := catalogCommand("revoke NAME…", "Revoke tokens: from now on they are worth nothing", func(ctx context.Context, c *catalog.Catalog, args []string, out io.Writer) error {
 		for _, name := range args {
 			if err := c.RevokeToken(ctx, name); errors.Is(err, catalog.ErrNotFound) {
-				return fmt.Errorf("there is no token %s; gantry token list shows them", name)
+				return operate.Fail(operate.ExitNotFound, fmt.Errorf("there is no token %s; gantry token list shows them", name))
 			} else if err != nil {
 				return err
 			}

@@ -276,16 +276,7 @@ func (d *deleting) do(ctx context.Context, s *session, args []string) error {
 		s.said("no connector matches")
 		return nil
 	}
-	what := " and all positions"
-	switch {
-	case d.keep && d.topics:
-		what = " and the topics of sources, but no positions"
-	case d.keep:
-		what = ", but no positions"
-	case d.topics:
-		what = ", all positions and the topics of sources"
-	}
-	if err := s.confirm(fmt.Sprintf("delete %s%s: %s", plural(len(names), "connector"), what, strings.Join(names, ", ")), d.yes); err != nil {
+	if err := s.confirm(d.question(names), d.yes); err != nil {
 		return err
 	}
 	out := newOutcomes(s, "none")
@@ -306,6 +297,27 @@ func (d *deleting) do(ctx context.Context, s *session, args []string) error {
 		err = s.both(err, d.waiting.until(ctx, s, going, gone))
 	}
 	return err
+}
+
+// question tells what goes and what stays.
+func (d *deleting) question(names []string) string {
+	their, goes, stays := "their", []string{}, ""
+	if len(names) == 1 {
+		their = "its"
+	}
+	if d.keep {
+		stays = ", but keep " + their + " positions"
+	} else {
+		goes = append(goes, "positions")
+	}
+	if d.topics {
+		goes = append(goes, "topics")
+	}
+	what := plural(len(names), "connector")
+	if len(goes) > 0 {
+		what += " with " + their + " " + strings.Join(goes, " and ")
+	}
+	return fmt.Sprintf("delete %s%s: %s", what, stays, strings.Join(names, ", "))
 }
 
 // picking is which connectors a command is about.

@@ -146,6 +146,9 @@ func (given *place) take(cmd *cobra.Command, p *place) error {
 		value := *f.from
 		switch {
 		case f.secret && value == "-":
+			if isTerminal(cmd.InOrStdin()) {
+				fmt.Fprintf(cmd.ErrOrStderr(), "%s: ", f.flag)
+			}
 			line, err := bufio.NewReader(interruptible{cmd.Context(), cmd.InOrStdin()}).ReadString('\n')
 			if errors.Is(err, context.Canceled) {
 				return err

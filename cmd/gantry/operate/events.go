@@ -68,6 +68,9 @@ func (t *tool) eventsCommand() *cobra.Command {
 			if len(args) == 1 {
 				q.Connector = args[0]
 			}
+			if err := checkLimit(g.limit, 0); err != nil {
+				return err
+			}
 			if follow {
 				return followEvents(ctx, s, q, g.limit)
 			}
@@ -131,6 +134,9 @@ or is being tried again. What workers log beside that is in their own logs.`,
 var errGone = errors.New("the connector is gone")
 
 func (l *logging) do(ctx context.Context, s *session, name string) error {
+	if err := checkLimit(l.tail, 0); err != nil {
+		return err
+	}
 	q := client.EventQuery{Connector: name}
 	events, err := s.api.Events(ctx, q, l.tail)
 	if err != nil {

@@ -61,7 +61,10 @@ func failf(code int, format string, args ...any) error {
 func usagef(format string, args ...any) error { return failf(ExitUsage, format, args...) }
 
 // Usage marks err as a mistake in the command's flags or arguments.
-func Usage(err error) error { return &codedError{ExitUsage, err} }
+func Usage(err error) error { return Fail(ExitUsage, err) }
+
+// Fail gives err an exit code.
+func Fail(code int, err error) error { return &codedError{code, err} }
 
 // quiet ends a command with a code after it has itself said why.
 func quiet(code int) error { return &codedError{code, errSaid} }

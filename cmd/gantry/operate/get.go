@@ -82,6 +82,9 @@ func (t *tool) getCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := checkLimit(g.limit, 0); err != nil {
+				return err
+			}
 			return r.get(ctx, s, &g, trimKind(trimKind(names, r.alias+"/"), "connector/"))
 		}),
 		ValidArgsFunction: t.completeResources}
@@ -92,6 +95,14 @@ func (t *tool) getCommand() *cobra.Command {
 	f.IntVar(&g.limit, "limit", 20, "how many events or revisions; 0 is all")
 	f.BoolVar(&g.all, "all-plugins", false, "not only connectors but also converters, transforms and predicates")
 	return t.withOutput(cmd)
+}
+
+// checkLimit refuses a number of things that nobody can mean.
+func checkLimit(limit, least int) error {
+	if limit < least {
+		return usagef("limit %d: must be %d or more", limit, least)
+	}
+	return nil
 }
 
 func explainResources() string {

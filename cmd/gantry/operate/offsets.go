@@ -196,6 +196,9 @@ func (t *tool) offsetsHistory() *cobra.Command {
 		Long:              "Show what the offsets once were, newest first: each change, what it found, and some checkpoints, the older the fewer.",
 		ValidArgsFunction: t.asking(1, connectorNames),
 		RunE: t.onConnector(func(ctx context.Context, s *session, args []string) error {
+			if err := checkLimit(limit, 1); err != nil {
+				return err
+			}
 			all, err := s.api.PositionHistory(ctx, args[0], limit)
 			if err != nil {
 				return err

@@ -220,7 +220,8 @@ func TestMistakesOnTheCommandLineReachNoServer(t *testing.T) {
 		{"pause"}, {"pause", "a", "--all"}, {"delete", "a"}, {"offsets", "reset", "a"}, {"patch", "a", "x"}, {"patch", "a", "=x"}, {"patch", "a", "x=1", "x-"},
 		{"create", "a", "x-"}, {"check"}, {"preview"}, {"preview", "a", "--topic", "b"}, {"offsets", "set", "a"}, {"rollback", "a", "zero"},
 		{"top", "--sort", "size"}, {"top", "--interval", "0s"}, {"diff", "a", "-f", "b"}, {"events", "a", "b"}, {"get", "connectors", "--color", "pink"},
-		{"edit"}, {"edit", "a", "b"}, {"logger", "set", "root", "LOUD"}, {"context", "set", " "},
+		{"edit"}, {"edit", "a", "b"}, {"logger", "set", "root", "LOUD"}, {"events", "--limit", "-1"}, {"get", "revisions", "a", "--limit", "-1"}, {"logs", "a", "--tail", "-1"},
+		{"offsets", "history", "a", "--limit", "0"}, {"context", "set", " "},
 	} {
 		_, err := runCommand(t, "", args...)
 		require.Equal(t, ExitUsage, ExitCode(err), "%v: %v", args, err)
@@ -341,6 +342,11 @@ func TestNothingIsDeletedWithoutAYes(t *testing.T) {
 		require.Equal(t, code, ExitCode(s.confirm("delete 1 connector", false)), "%q", reply)
 		require.Equal(t, "delete 1 connector [y/N] ", asked.String())
 	}
+	for want, d := range map[string]deleting{"delete 1 connector with its positions: a": {}, "delete 1 connector, but keep its positions: a": {keep: true},
+		"delete 1 connector with its positions and topics: a": {topics: true}, "delete 1 connector with its topics, but keep its positions: a": {keep: true, topics: true}} {
+		require.Equal(t, want, d.question([]string{"a"}))
+	}
+	require.Equal(t, "delete 2 connectors with their positions: a, b", (&deleting{}).question([]string{"a", "b"}))
 	s := &session{}
 	require.Equal(t, ExitUsage, ExitCode(s.confirm("delete 1 connector", false)), "nobody can be asked")
 	require.NoError(t, s.confirm("delete 1 connector", true))

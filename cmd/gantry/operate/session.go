@@ -3,6 +3,7 @@ package operate
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -141,9 +142,14 @@ func (t *tool) dial(where connection, stderr io.Writer) (*client.Client, error) 
 
 // hint adds what a person can do about failures that have to do with the connection.
 func (s *session) hint(err error) error {
-	var answer *client.Error
+	var (
+		answer *client.Error
+		cert   *tls.CertificateVerificationError
+	)
 	switch {
 	case errors.Is(err, context.Canceled):
+	case errors.As(err, &cert):
+		return &hintedError{err, "remedy: if it is the right server, name the authority of its certificate: gantry context set NAME --ca FILE"}
 	case errors.Is(err, client.ErrUnreachable):
 		return &hintedError{err, fmt.Sprintf("remedy: start the server, or name another with --server or gantry context use (this one is from %s)", s.place.origin)}
 	case errors.Is(err, client.ErrUnauthorized) && !s.place.hasCredentials():
