@@ -278,6 +278,12 @@ func TestOperatorsSeeAndMendWhatIsWrong(t *testing.T) {
 	findings := o.runs("check", "-f", missing)
 	require.NotEmpty(t, findings.out)
 	require.Contains(t, o.ok("preview", "numbers", "--limit", "1"), `"number":0`)
+	for _, args := range [][]string{{"get", "connectors", "none", "numbers"}, {"get", "tasks", "none", "numbers"}, {"describe", "none", "numbers"}, {"check", "none", "numbers"}} {
+		s := o.runs(args...)
+		require.Equal(t, 3, s.code, args)
+		require.Contains(t, s.out, "numbers", args)
+		require.Contains(t, s.err, "Connector none not found", args)
+	}
 	var sample struct{ Items []json.RawMessage }
 	o.reads(&sample, "preview", "--topic", topic, "--limit", "7")
 	require.Len(t, sample.Items, 7, "as many as are asked for, however they lie in the queues")

@@ -296,21 +296,12 @@ func (o *outcomes) add(name, what string, err error) {
 	}
 }
 
-// end writes what is left to write. One failure is the command's; of several each is told, and the first has the exit code.
+// end writes what is left to write, and returns the failures.
 func (o *outcomes) end() error {
 	if o.s.out.structured() {
 		if err := o.s.out.encode(map[string]any{"items": o.items}); err != nil {
 			return err
 		}
 	}
-	switch len(o.errs) {
-	case 0:
-		return nil
-	case 1:
-		return o.errs[0]
-	}
-	for _, err := range o.errs {
-		Report(o.s.err, nil, o.s.hint(err))
-	}
-	return quiet(ExitCode(o.errs[0]))
+	return together(o.errs...)
 }

@@ -294,7 +294,7 @@ func (d *deleting) do(ctx context.Context, s *session, args []string) error {
 	}
 	err = out.end()
 	if d.waiting.wait && len(going) > 0 {
-		err = s.both(err, d.waiting.until(ctx, s, going, gone))
+		err = together(err, d.waiting.until(ctx, s, going, gone))
 	}
 	return err
 }

@@ -106,7 +106,11 @@ func (f *contextsFile) save() error {
 	if err != nil {
 		return fmt.Errorf("encode the contexts: %w", err)
 	}
-	dir := filepath.Dir(f.path)
+	path := f.path
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real // where it is a link, what it points to is replaced
+	}
+	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("save the contexts: %w", err)
 	}
@@ -117,7 +121,7 @@ func (f *contextsFile) save() error {
 	defer os.Remove(temporary.Name()) //nolint:errcheck // gone once it is renamed
 	_, err = temporary.Write(text)
 	if err = errors.Join(err, temporary.Sync(), temporary.Close()); err == nil {
-		err = os.Rename(temporary.Name(), f.path)
+		err = os.Rename(temporary.Name(), path)
 	}
 	if err != nil {
 		return fmt.Errorf("save the contexts: %w", err)
@@ -198,7 +202,7 @@ func resolve(flags connectionFlags, f *contextsFile) (connection, error) {
 	if flags.server != "" {
 		c.Server, c.origin = flags.server, "--server"
 	}
-	token := os.Getenv("GANTRY_TOKEN")
+	token := strings.TrimSpace(os.Getenv("GANTRY_TOKEN"))
 	if token != "" && (flags.context == "" || !c.hasCredentials()) {
 		c.Token, c.TokenCommand, c.Username, c.Password = token, nil, "", ""
 	}

@@ -2,6 +2,7 @@ package operate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -37,20 +38,24 @@ word connector may be left out.`,
 			if len(args) > 1 && slices.Contains([]string{"connector", "connectors", "worker", "workers"}, args[0]) {
 				kind, names = strings.TrimSuffix(args[0], "s"), args[1:]
 			}
-			for i, name := range names {
-				if i > 0 && !s.out.structured() {
+			describe := describeConnector
+			if kind == "worker" {
+				describe = describeWorker
+			}
+			var missing []error
+			for i, name := range trimKind(names, kind+"/") {
+				if i > len(missing) && !s.out.structured() {
 					s.out.printf("\n")
 				}
-				name = strings.TrimPrefix(name, kind+"/")
-				describe := describeConnector
-				if kind == "worker" {
-					describe = describeWorker
-				}
-				if err := describe(ctx, s, name); err != nil {
+				err := describe(ctx, s, name)
+				if err != nil && !errors.Is(err, client.ErrNotFound) {
 					return err
 				}
+				if err != nil {
+					missing = append(missing, err)
+				}
 			}
-			return nil
+			return together(missing...)
 		})}
 	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 		ask := connectorNames

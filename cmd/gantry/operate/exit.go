@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -83,12 +84,35 @@ type hintedError struct {
 func (e *hintedError) Error() string { return e.err.Error() }
 func (e *hintedError) Unwrap() error { return e.err }
 
+// several are failures that are told one by one; the first has the exit code.
+type several []error
+
+func (s several) Error() string   { return errors.Join(s...).Error() }
+func (s several) Unwrap() []error { return s }
+
+// together makes one failure of many, of which some may be nil.
+func together(errs ...error) error {
+	errs = slices.DeleteFunc(slices.Clone(errs), func(err error) bool { return err == nil })
+	switch len(errs) {
+	case 0:
+		return nil
+	case 1:
+		return errs[0]
+	}
+	return several(errs)
+}
+
 // ExitCode is what the process should end with after err.
 func ExitCode(err error) int {
-	var coded *codedError
+	var (
+		coded *codedError
+		many  several
+	)
 	switch {
 	case err == nil:
 		return ExitOK
+	case errors.As(err, &many):
+		return ExitCode(many[0])
 	case errors.Is(err, context.Canceled):
 		return ExitInterrupted
 	case errors.As(err, &coded):
@@ -111,6 +135,12 @@ func ExitCode(err error) int {
 
 // Report writes what is wrong and what to do about it, for people. cmd is the command that failed.
 func Report(w io.Writer, cmd *cobra.Command, err error) {
+	if many, ok := err.(several); ok { //nolint:errorlint // what is wrapped is one failure
+		for _, err := range many {
+			Report(w, cmd, err)
+		}
+		return
+	}
 	if errors.Is(err, errSaid) {
 		return
 	}

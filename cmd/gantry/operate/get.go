@@ -2,6 +2,7 @@ package operate
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sort"
 	"strings"
@@ -139,10 +140,13 @@ func (t *tool) completeResources(cmd *cobra.Command, args []string, typed string
 // show lists what fetch finds: once, or again and again with --watch. With one name given, programs get the thing itself.
 func show[T any](ctx context.Context, s *session, g *getting, list sheet[T], single bool, fetch func(context.Context) ([]T, error)) error {
 	items, err := fetch(ctx)
-	if err != nil {
+	if err != nil && (g.watch || len(items) == 0) {
 		return err
 	}
 	if !g.watch {
+		if err != nil { // some of the names are there
+			return together(list.print(s.out, items), err)
+		}
 		if single && len(items) == 1 {
 			return list.printOne(s.out, items[0])
 		}
@@ -155,20 +159,22 @@ func show[T any](ctx context.Context, s *session, g *getting, list sheet[T], sin
 	return watch(ctx, s, g.interval, list, items, fetch)
 }
 
-// named picks those with the names given, in their order; without names all. The first name that is missing is an error.
+// named picks those with the names given, in their order; without names all. A name that is missing is an error.
 func named[T any](all []T, names []string, nameOf func(T) string, kind string) ([]T, error) {
 	if len(names) == 0 {
 		return all, nil
 	}
 	picked := make([]T, 0, len(names))
+	var missing []error
 	for _, name := range names {
 		i := slices.IndexFunc(all, func(item T) bool { return nameOf(item) == name })
 		if i < 0 {
-			return nil, failf(ExitNotFound, "%s %s not found", kind, name)
+			missing = append(missing, failf(ExitNotFound, "%s %s not found", kind, name))
+			continue
 		}
 		picked = append(picked, all[i])
 	}
-	return picked, nil
+	return picked, together(missing...)
 }
 
 // listedConnector is a connector with its config, so that what get writes can be applied again.
@@ -201,18 +207,17 @@ func connectorSheet(now func() time.Time) sheet[listedConnector] {
 
 func getConnectors(ctx context.Context, s *session, g *getting, names []string) error {
 	return show(ctx, s, g, connectorSheet(s.now), len(names) == 1, func(ctx context.Context) ([]listedConnector, error) {
-		all, err := overviews(ctx, s, g, names)
-		if err != nil {
-			return nil, err
-		}
+		all, missing := overviews(ctx, s, g, names)
 		rows := make([]listedConnector, len(all))
 		for i, c := range all {
 			rows[i].Overview = c
 		}
-		if !s.out.structured() || g.watch {
-			return rows, nil
+		if s.out.structured() && !g.watch {
+			if err := addConfigs(ctx, s.api, rows); err != nil {
+				return nil, err
+			}
 		}
-		return rows, addConfigs(ctx, s.api, rows)
+		return rows, missing
 	})
 }
 
@@ -239,7 +244,7 @@ func addConfigs(ctx context.Context, api *client.Client, rows []listedConnector)
 	return nil
 }
 
-// overviews are the connectors named, or those that the selector matches.
+// overviews are the connectors named, or those that the selector matches. A name that is missing is an error beside the others.
 func overviews(ctx context.Context, s *session, g *getting, names []string) ([]client.Overview, error) {
 	if len(names) == 0 {
 		return s.api.Overviews(ctx, client.Query{Selector: g.selector})
@@ -248,14 +253,19 @@ func overviews(ctx context.Context, s *session, g *getting, names []string) ([]c
 		return nil, usagef("give either names or -l, not both")
 	}
 	all := make([]client.Overview, 0, len(names))
+	var missing []error
 	for _, name := range names {
 		c, err := s.api.Overview(ctx, name)
-		if err != nil {
+		switch {
+		case errors.Is(err, client.ErrNotFound):
+			missing = append(missing, err)
+		case err != nil:
 			return nil, err
+		default:
+			all = append(all, c)
 		}
-		all = append(all, c)
 	}
-	return all, nil
+	return all, together(missing...)
 }
 
 func fraction(part, whole int) string {
@@ -323,10 +333,7 @@ func taskSheet(now func() time.Time) sheet[listedTask] {
 
 func getTasks(ctx context.Context, s *session, g *getting, names []string) error {
 	return show(ctx, s, g, taskSheet(s.now), false, func(ctx context.Context) ([]listedTask, error) {
-		all, err := overviews(ctx, s, g, names)
-		if err != nil {
-			return nil, err
-		}
+		all, missing := overviews(ctx, s, g, names)
 		rows := []listedTask{}
 		for _, c := range all {
 			tasks, err := tasksOf(ctx, s, c.Name)
@@ -335,7 +342,7 @@ func getTasks(ctx context.Context, s *session, g *getting, names []string) error
 			}
 			rows = append(rows, tasks...)
 		}
-		return rows, nil
+		return rows, missing
 	})
 }
 
@@ -408,10 +415,7 @@ func getTopics(ctx context.Context, s *session, g *getting, names []string) erro
 		{title: "CONNECTOR", text: func(t listedTopic) string { return t.Connector }},
 	}}
 	return show(ctx, s, g, list, false, func(ctx context.Context) ([]listedTopic, error) {
-		all, err := overviews(ctx, s, g, names)
-		if err != nil {
-			return nil, err
-		}
+		all, missing := overviews(ctx, s, g, names)
 		rows := []listedTopic{}
 		for _, c := range all {
 			topics, err := s.api.Topics(ctx, c.Name)
@@ -425,7 +429,7 @@ func getTopics(ctx context.Context, s *session, g *getting, names []string) erro
 		sort.Slice(rows, func(i, j int) bool {
 			return rows[i].Topic < rows[j].Topic || rows[i].Topic == rows[j].Topic && rows[i].Connector < rows[j].Connector
 		})
-		return rows, nil
+		return rows, missing
 	})
 }
 

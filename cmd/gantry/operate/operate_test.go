@@ -34,7 +34,8 @@ func TestExitCodesTellScriptsWhatHappened(t *testing.T) {
 		{nil, 0}, {errors.New("x"), 1}, {usagef("x"), 2}, {answer(404), 3}, {answer(409), 4}, {answer(412), 4},
 		{fmt.Errorf("x: %w", client.ErrUnreachable), 5}, {answer(503), 5}, {answer(429), 5}, {answer(401), 6}, {answer(403), 6},
 		{answer(400), 7}, {failf(ExitInvalid, "x"), 7}, {failf(ExitTimeout, "x"), 8}, {answer(500), 9}, {context.Canceled, 130}, {failf(ExitInvalid, "-f: %w", context.Canceled), 130},
-		{errors.Join(answer(404), answer(409)), 3}, {&hintedError{answer(401), "y"}, 6},
+		{errors.Join(answer(404), answer(409)), 3}, {together(answer(409), nil, answer(404)), 4}, {together(nil, answer(500)), 9}, {together(nil, nil), 0},
+		{together(together(answer(401), answer(500)), answer(404)), 6}, {&hintedError{answer(401), "y"}, 6},
 	} {
 		require.Equal(t, tt.code, ExitCode(tt.err), "%v", tt.err)
 	}
@@ -60,6 +61,9 @@ func TestAnErrorNamesFieldValueAndRemedy(t *testing.T) {
 	b.Reset()
 	Report(&b, nil, failf(ExitInvalid, "-f: %w", missing))
 	require.Equal(t, "gantry: -f: /none/such.yaml: no such file or directory\n", b.String())
+	b.Reset()
+	Report(&b, nil, together(together(errors.New("one"), errors.New("two")), &hintedError{errors.New("three"), "remedy: four"}))
+	require.Equal(t, "gantry: one\ngantry: two\ngantry: three\n  remedy: four\n", b.String(), "of several each is told")
 	b.Reset()
 	Report(&b, nil, quiet(1))
 	require.Empty(t, b.String(), "what a command has said itself is not said again")
@@ -121,6 +125,7 @@ func TestTheServerIsChosenByFlagEnvironmentAndContext(t *testing.T) {
 	}{
 		{"the current context", connectionFlags{}, nil, "http://one", "t1"},
 		{"another context", connectionFlags{context: "two"}, nil, "http://two", ""},
+		{"a token that was read with its line's end", connectionFlags{context: "two"}, map[string]string{"GANTRY_TOKEN": "e\n"}, "http://two", "e"},
 		{"a token for a context that has none", connectionFlags{context: "two"}, map[string]string{"GANTRY_TOKEN": "e"}, "http://two", "e"},
 		{"a context asked for has its own token", connectionFlags{context: "one"}, map[string]string{"GANTRY_TOKEN": "e", "GANTRY_SERVER": "http://e"}, "http://one", "t1"},
 		{"the environment's server gets no context's token", connectionFlags{}, map[string]string{"GANTRY_SERVER": "http://e"}, "http://e", ""},
@@ -206,6 +211,17 @@ func TestContextsAreKeptWithTheirSecretsHidden(t *testing.T) {
 	require.Equal(t, ExitUsage, ExitCode(err))
 	_, err = runCommand(t, "", "context", "set", "bad", "--ca", "/none/ca.pem")
 	require.Equal(t, ExitInvalid, ExitCode(err))
+	elsewhere, file := filepath.Join(home, "elsewhere.yaml"), filepath.Join(home, "config.yaml")
+	require.NoError(t, os.Rename(file, elsewhere))
+	require.NoError(t, os.Symlink(elsewhere, file))
+	_, err = runCommand(t, "", "context", "use", "prod")
+	require.NoError(t, err)
+	info, err = os.Lstat(file)
+	require.NoError(t, err)
+	require.NotZero(t, info.Mode()&os.ModeSymlink, "a link stays one")
+	text, err := os.ReadFile(elsewhere)
+	require.NoError(t, err)
+	require.Contains(t, string(text), "current: prod")
 	require.NoError(t, os.WriteFile(filepath.Join(home, "config.yaml"), []byte("contexts: {a: {serv: x}}\n"), 0o600))
 	_, err = runCommand(t, "", "context", "list")
 	require.ErrorContains(t, err, `unknown key "serv"`)
@@ -300,6 +316,15 @@ func TestEveryCommandTakesNamesAsTheyAreWritten(t *testing.T) {
 			require.Regexp(t, "/connectors/a(/|$)", path, "%v", args)
 		}
 	}
+}
+
+// What is there is shown beside what is missing.
+func TestOfSeveralNamesThoseThatAreThereAreShown(t *testing.T) {
+	startServer(t, 200, `{"root":{"level":"INFO"},"api":{"level":"WARN"}}`)
+	out, err := runCommand(t, "", "get", "loggers", "none", "api", "nobody", "--no-headers")
+	require.Equal(t, "api   WARN   -\n", out)
+	require.Equal(t, ExitNotFound, ExitCode(err))
+	require.EqualError(t, err, "logger none not found\nlogger nobody not found")
 }
 
 // full is a disk without room.

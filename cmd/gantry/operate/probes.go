@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -31,10 +32,10 @@ before apply.`,
 		ValidArgsFunction: t.asking(0, connectorNames),
 		RunE: t.run(func(ctx context.Context, s *session, args []string) error {
 			all, err := checkAll(ctx, s, &f, &p, args)
-			if err != nil {
+			if err != nil && len(all) == 0 {
 				return err
 			}
-			if err := printChecks(s, all); err != nil {
+			if err := together(printChecks(s, all), err); err != nil {
 				return err
 			}
 			if slices.ContainsFunc(all, func(c checked) bool { return !c.OK }) {
@@ -72,14 +73,19 @@ func checkAll(ctx context.Context, s *session, f *files, p *picking, args []stri
 	if err != nil {
 		return nil, err
 	}
+	var missing []error
 	for _, name := range names {
 		r, err := s.api.CheckConnector(ctx, name)
-		if err != nil {
+		switch {
+		case errors.Is(err, client.ErrNotFound):
+			missing = append(missing, err)
+		case err != nil:
 			return nil, err
+		default:
+			all = append(all, checked{name, r})
 		}
-		all = append(all, checked{name, r})
 	}
-	return all, nil
+	return all, together(missing...)
 }
 
 func printChecks(s *session, all []checked) error {

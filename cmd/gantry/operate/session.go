@@ -146,6 +146,12 @@ func (s *session) hint(err error) error {
 		answer *client.Error
 		cert   *tls.CertificateVerificationError
 	)
+	if many, ok := err.(several); ok { //nolint:errorlint // what is wrapped is one failure
+		for i := range many {
+			many[i] = s.hint(many[i])
+		}
+		return many
+	}
 	switch {
 	case errors.Is(err, context.Canceled):
 	case errors.As(err, &cert):
@@ -212,16 +218,6 @@ func (c *tokenCommand) token(ctx context.Context) (string, error) {
 		}
 	})
 	return c.value, c.err
-}
-
-// both is one failure or the other; of two each is told, and the first has the exit code.
-func (s *session) both(first, second error) error {
-	if first == nil || second == nil {
-		return errors.Join(first, second)
-	}
-	Report(s.err, nil, s.hint(first))
-	Report(s.err, nil, s.hint(second))
-	return quiet(ExitCode(first))
 }
 
 // said writes what was done, for people; programs read -o json.

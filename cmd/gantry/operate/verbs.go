@@ -72,7 +72,7 @@ func (a *acting) act(ctx context.Context, s *session, args []string, v verb) err
 	}
 	err = out.end()
 	if a.wait && !a.dryRun && len(acted) > 0 {
-		err = s.both(err, a.until(ctx, s, acted, v.done))
+		err = together(err, a.until(ctx, s, acted, v.done))
 	}
 	return err
 }
