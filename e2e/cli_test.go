@@ -160,7 +160,7 @@ func TestAFolderOfConnectorsIsTheTruth(t *testing.T) {
 	require.Equal(t, map[string]string{"team": "a", "tier": "gold"}, after["one"].Labels)
 
 	bad := folder(t, map[string]string{"bad.yaml": strings.ReplaceAll(counterFile("one", "team: a", topic), "20", "soon")})
-	require.Contains(t, o.gets(7, "apply", "-f", bad), "field: counter.interval.ms\n  value: soon")
+	require.Contains(t, o.gets(7, "apply", "-f", bad), `bad.yaml (one): counter.interval.ms = "soon": must be`)
 	require.Contains(t, o.gets(7, "apply", "-f", other, "--prune", "-l", "team=a"), "does not carry the labels")
 	require.Equal(t, int64(2), o.connectors()["one"].Revision)
 }

@@ -176,10 +176,11 @@ func plainPath(err error) string {
 func explain(b *strings.Builder, err error) {
 	var answer *client.Error
 	if errors.As(err, &answer) {
-		if answer.Field != "" && !strings.Contains(answer.Message, answer.Field) {
+		said := strings.HasPrefix(answer.Message, fmt.Sprintf("%s = %q:", answer.Field, answer.Value))
+		if answer.Field != "" && !said && !strings.HasPrefix(answer.Message, answer.Field+":") {
 			fmt.Fprintf(b, "  field: %s\n", answer.Field)
 		}
-		if answer.Value != "" && !strings.Contains(answer.Message, answer.Value) {
+		if answer.Value != "" && !said {
 			fmt.Fprintf(b, "  value: %s\n", answer.Value)
 		}
 		for _, part := range answer.Errors {

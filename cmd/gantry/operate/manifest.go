@@ -289,14 +289,15 @@ func (m *manifest) readFlat(n *yaml.Node) (err error) {
 }
 
 func (m *manifest) finish() error {
+	m.Name = strings.TrimSpace(m.Name)
 	if inner, ok := m.Config["name"]; ok {
+		inner = strings.TrimSpace(inner)
 		if m.Name != "" && m.Name != inner {
 			return fmt.Errorf("the name is %q and in the config %q: one of them is enough", m.Name, inner)
 		}
 		m.Name = inner
 	}
 	m.Config = withoutName(m.Config)
-	m.Name = strings.TrimSpace(m.Name)
 	if m.Name == "" {
 		return errors.New("the connector has no name: add the field name")
 	}

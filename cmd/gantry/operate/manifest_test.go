@@ -19,6 +19,7 @@ func TestEveryFormOfFileGivesTheSameConnector(t *testing.T) {
 		"Kafka Connect's JSON": `{"name": "a", "config": {"connector.class": "FileSource", "tasks.max": 2, "flag": true, "big": 9007199254740993, "octal": "0755", "multi": "a\nb"}}`,
 		"JSON with tabs":       "{\n\t\"name\": \"a\",\n\t\"config\": {\n\t\t\"name\": \"a\", \"connector.class\": \"FileSource\", \"tasks.max\": \"2\", \"flag\": \"true\", \"big\": \"9007199254740993\", \"octal\": \"0755\", \"multi\": \"a\\nb\"}}",
 		"a flat config":        `{"name": "a", "connector.class": "FileSource", "tasks.max": "2", "flag": "true", "big": 9007199254740993, "octal": "0755", "multi": "a\nb"}`,
+		"names with blanks":    "name: ' a'\nconfig: {name: 'a ', connector.class: FileSource, tasks.max: 2, flag: true, big: 9007199254740993, octal: 0755, multi: \"a\\nb\"}\n",
 		"flow YAML":            `{name: a, config: {connector.class: FileSource, tasks.max: 2, flag: true, big: 9007199254740993, octal: 0755, multi: "a\nb"}}`,
 		"what get writes":      "items:\n- name: a\n  kind: source\n  state: RUNNING\n  tasks: {total: 1}\n  config: {connector.class: FileSource, tasks.max: '2', flag: 'true', big: '9007199254740993', octal: '0755', multi: \"a\\nb\"}\n",
 		"YAML with an anchor":  "name: a\nconfig:\n  connector.class: FileSource\n  <<: &base {tasks.max: 2, flag: true, connector.class: Other}\n  big: 9007199254740993\n  octal: 0755\n  multi: \"a\\nb\"\n",

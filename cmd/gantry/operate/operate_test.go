@@ -53,7 +53,10 @@ func TestAnErrorNamesFieldValueAndRemedy(t *testing.T) {
 	require.Equal(t, "gantry: say what\n  see: get --help\n", b.String())
 	b.Reset()
 	Report(&b, nil, &client.Error{Status: 400, Message: `format = "x": must be lines or csv`, Field: "format", Value: "x"})
-	require.Equal(t, "gantry: format = \"x\": must be lines or csv\n", b.String(), "what the message says is not said again")
+	Report(&b, nil, &client.Error{Status: 400, Message: "file: is required", Field: "file"})
+	Report(&b, nil, &client.Error{Status: 400, Message: "must be 1 to 10", Field: "query.limit", Value: "1"})
+	require.Equal(t, "gantry: format = \"x\": must be lines or csv\ngantry: file: is required\ngantry: must be 1 to 10\n  field: query.limit\n  value: 1\n", b.String(),
+		"what the message begins with is not said again")
 	b.Reset()
 	Report(&b, nil, &client.Error{Status: 400, Message: "a\x1b[2Jb"})
 	require.Equal(t, "gantry: a [2Jb\n", b.String(), "no answer steers the terminal")
