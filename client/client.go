@@ -173,6 +173,9 @@ func (c *Client) do(ctx context.Context, what call) (answer, error) {
 		select {
 		case <-ctx.Done():
 			timer.Stop()
+			if errors.Is(ctx.Err(), context.Canceled) {
+				err = fmt.Errorf("%s %s: %w", what.method, what.path, context.Canceled) // whoever gives up asks for no reason
+			}
 			return got, err
 		case <-timer.C:
 		}
@@ -184,9 +187,13 @@ func (c *Client) try(ctx context.Context, what call, body []byte) (answer, error
 	if what.slow {
 		limit = max(limit, slowTimeout)
 	}
+	sign, err := c.signature(ctx) // before the time runs: somebody may have to type a passphrase
+	if err != nil {
+		return answer{}, err
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, &silentError{limit})
 	defer cancel()
-	req, err := c.request(ctx, what, body)
+	req, err := c.request(ctx, what, body, sign)
 	if err != nil {
 		return answer{}, err
 	}
@@ -224,7 +231,24 @@ func (c *Client) try(ctx context.Context, what call, body []byte) (answer, error
 	return got, nil
 }
 
-func (c *Client) request(ctx context.Context, what call, body []byte) (*http.Request, error) {
+// signature says how a request shows who sends it.
+func (c *Client) signature(ctx context.Context) (func(*http.Request), error) {
+	switch {
+	case c.options.Token != nil:
+		token, err := c.options.Token(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("get the token: %w", err)
+		}
+		if token != "" {
+			return func(req *http.Request) { req.Header.Set("Authorization", "Bearer "+token) }, nil
+		}
+	case c.options.Username != "":
+		return func(req *http.Request) { req.SetBasicAuth(c.options.Username, c.options.Password) }, nil
+	}
+	return func(*http.Request) {}, nil
+}
+
+func (c *Client) request(ctx context.Context, what call, body []byte, sign func(*http.Request)) (*http.Request, error) {
 	target := c.base.String() + what.path
 	if len(what.query) > 0 {
 		target += "?" + what.query.Encode()
@@ -247,17 +271,6 @@ func (c *Client) request(ctx context.Context, what call, body []byte) (*http.Req
 		req.Header.Set("Accept", "application/json, application/problem+json")
 	}
 	req.Header.Set("User-Agent", c.options.UserAgent)
-	switch {
-	case c.options.Token != nil:
-		token, err := c.options.Token(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("get the token: %w", err)
-		}
-		if token != "" {
-			req.Header.Set("Authorization", "Bearer "+token)
-		}
-	case c.options.Username != "":
-		req.SetBasicAuth(c.options.Username, c.options.Password)
-	}
+	sign(req)
 	return req, nil
 }

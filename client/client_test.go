@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -197,6 +198,13 @@ func TestAServerThatIsSilentIsGivenUp(t *testing.T) {
 	_, err = c.Names(ctx)
 	require.ErrorIs(t, err, context.Canceled, "who gives up himself is not told of the server")
 	require.NotErrorIs(t, err, client.ErrUnreachable)
+	pausing, stop := context.WithCancel(t.Context())
+	away, err := client.New(client.Options{Server: "http://127.0.0.1:1"})
+	require.NoError(t, err)
+	time.AfterFunc(50*time.Millisecond, stop) // within the first pause, which is 100 ms at least
+	_, err = away.Names(pausing)
+	require.ErrorIs(t, err, context.Canceled, "nor is who gives up between two attempts")
+	require.NotErrorIs(t, err, client.ErrUnreachable)
 	ctx, cancel = context.WithTimeout(t.Context(), 120*time.Millisecond)
 	defer cancel()
 	require.NoError(t, c.Follow(ctx, client.EventQuery{}, -1, nil), "a stream is tried again until its reader goes")
@@ -250,6 +258,28 @@ func TestAChangeIsNotTurnedIntoARead(t *testing.T) {
 	names, err := c.Names(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, []string{"a"}, names, "reads are followed on the same server")
+}
+
+// A token that somebody has to be asked for takes its time, which is not the server's.
+func TestATokenMayTakeItsTime(t *testing.T) {
+	t.Parallel()
+	c := dial(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer late" {
+			w.WriteHeader(401)
+			return
+		}
+		answer(w, 200, "application/json", `["a"]`)
+	}, func(o *client.Options) {
+		o.Timeout, o.Attempts = 500*time.Millisecond, 1
+		o.Token = func(ctx context.Context) (string, error) {
+			_, limited := ctx.Deadline()
+			require.False(t, limited)
+			return "late", nil
+		}
+	})
+	names, err := c.Names(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []string{"a"}, names)
 }
 
 func TestCredentialsInTheURLAreSentAndNotShown(t *testing.T) {
@@ -393,6 +423,31 @@ func TestTLSTrustsWhoIsNamedAndNobodyElse(t *testing.T) {
 	require.NoError(t, names(client.TLSFiles{CA: ca}))
 	require.ErrorIs(t, names(client.TLSFiles{CA: ca, Server: "other.example"}), client.ErrUnreachable)
 	require.NoError(t, names(client.TLSFiles{SkipVerify: true}))
+}
+
+// A creation waits at the server for its name to be free, for longer perhaps than one attempt lasts: the next ones are told that
+// it is being carried out, until they get its answer.
+func TestAnAttemptThatGoesOnIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	var calls atomic.Int32
+	var keys sync.Map
+	c := dial(t, func(w http.ResponseWriter, r *http.Request) {
+		keys.Store(r.Header.Get("Idempotency-Key"), true)
+		switch n := calls.Add(1); {
+		case n == 1:
+			hangUp(w)
+		case n < 8:
+			answer(w, 409, "application/problem+json", `{"code":"idempotency-key-busy","detail":"it is being carried out"}`)
+		default:
+			answer(w, 201, "application/json", `{"name":"a"}`)
+		}
+	}, func(o *client.Options) { o.Attempts = 2 })
+	made, err := c.Create(t.Context(), client.NewConnector{Name: "a"}, false)
+	require.NoError(t, err)
+	require.Equal(t, "a", made.Name)
+	n := 0
+	keys.Range(func(any, any) bool { n++; return true })
+	require.Equal(t, 1, n, "one call has one key")
 }
 
 // Many calls in a row, as of apply with hundreds of files, wait out the server's rate limit, however often it says so; what

@@ -141,11 +141,15 @@ func (c *Client) openStream(ctx context.Context, q EventQuery, after int64, each
 	if after >= 0 {
 		what.header.Set("Last-Event-ID", strconv.FormatInt(after, 10))
 	}
+	sign, err := c.signature(ctx)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	patience := time.AfterFunc(c.options.Timeout, func() { cancel(&silentError{c.options.Timeout}) }) // until the stream begins
 	defer patience.Stop()
-	req, err := c.request(ctx, what, nil)
+	req, err := c.request(ctx, what, nil, sign)
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ const (
 	firstPause      = 200 * time.Millisecond
 	longestPause    = 5 * time.Second
 	longestObedient = 30 * time.Second
-	// longestHeld bounds how long one call waits in all because of a rate limit, which costs it no attempts.
+	// longestHeld bounds how long one call waits in all because of a rate limit or an earlier attempt, which costs it no attempts.
 	longestHeld = 2 * time.Minute
 )
 
@@ -53,7 +53,7 @@ func (c *Client) again(what call, attempt int, held time.Duration, err error) (t
 		return 0, false
 	case errors.Is(err, ErrUnreachable):
 		return pause, true
-	case errors.As(err, &refused) && (mayPass(refused.Status) || refused.Code == codeKeyBusy):
+	case errors.As(err, &refused) && mayPass(refused.Status):
 		return max(pause, min(refused.retryAfter, longestObedient)), true
 	}
 	return 0, false
@@ -78,10 +78,11 @@ func mayPass(status int) bool {
 		status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
 }
 
-// limited reports whether the server refused the call because of a rate limit: it was not carried out.
+// limited reports whether there is nothing to do but wait: the server refused the call because of a rate limit and has not carried
+// it out, or it is still at an earlier attempt of it, as at the creation of a connector whose name is not free yet.
 func limited(err error) bool {
 	var refused *Error
-	return errors.As(err, &refused) && refused.Status == http.StatusTooManyRequests
+	return errors.As(err, &refused) && (refused.Status == http.StatusTooManyRequests || refused.Code == codeKeyBusy)
 }
 
 // neverSent reports whether the request cannot have reached the server, so that every call may be made again.
