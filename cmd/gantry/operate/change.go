@@ -52,7 +52,7 @@ func (t *tool) createCommand() *cobra.Command {
 	f.add(cmd)
 	d.add(cmd, t)
 	cmd.Flags().StringToStringVar(&m.Labels, "labels", nil, "labels, as `a=b,c=d` (with a name)")
-	cmd.Flags().Lookup("labels").DefValue = "" // instead of []
+	hideDefault(cmd, "labels")
 	cmd.Flags().StringVar(&m.InitialState, "initial-state", "", "RUNNING, PAUSED or STOPPED (with a name)")
 	t.completeFlag(cmd, "initial-state", fixed("RUNNING", "PAUSED", "STOPPED"))
 	return t.withOutput(cmd)

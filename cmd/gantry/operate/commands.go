@@ -72,6 +72,9 @@ func Subcommand(cmd *cobra.Command, args []string) error {
 	return usagef("unknown command %q for %q%s", args[0], cmd.CommandPath(), hint)
 }
 
+// hideDefault keeps a value out of the help that stands for nothing given.
+func hideDefault(cmd *cobra.Command, flag string) { cmd.Flags().Lookup(flag).DefValue = "0" } // which the help takes for none
+
 // Args has a check of arguments answer with how the command is called.
 func Args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {

@@ -82,7 +82,7 @@ func (t *tool) contextSet() *cobra.Command {
 		ValidArgsFunction: t.completeContexts,
 		Long:              "Make a context or change it. Flags that are not given keep what they were; an empty value takes them away.",
 		Example: `  gantry context set local --server http://127.0.0.1:8083 --use
-  gantry context set production --server https://gantry.example.org --ca /etc/gantry/ca.pem --token -   (reads the token from the input)
+  gantry context set production --server https://gantry.example.org --ca /etc/gantry/ca.pem --token -   # reads the token from the input
   gantry context set production --token-command 'pass show gantry/production'`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if strings.TrimSpace(args[0]) == "" {

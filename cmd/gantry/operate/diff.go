@@ -28,7 +28,7 @@ With a name: what a revision changed compared with the one before, or with --aga
 
 Exit code 0: no difference; 1: differences; more: an error, so that scripts can tell.`,
 		Example: `  gantry diff -f connectors/
-  gantry diff orders-in                               (what the newest revision changed)
+  gantry diff orders-in                               # what the newest revision changed
   gantry diff orders-in --revision 5 --against 2`,
 		ValidArgsFunction: t.asking(1, connectorNames),
 		RunE: t.onConnector(func(ctx context.Context, s *session, args []string) error {

@@ -126,6 +126,7 @@ or is being tried again. What workers log beside that is in their own logs.`,
 		})}
 	cmd.Flags().BoolVarP(&l.follow, "follow", "f", false, "go on with what happens, until interrupted")
 	cmd.Flags().IntVar(&l.task, "task", -1, "only what concerns the task with this number")
+	hideDefault(cmd, "task")
 	cmd.Flags().IntVar(&l.tail, "tail", 100, "how many events; 0 is all that are kept")
 	return cmd
 }

@@ -79,7 +79,7 @@ func (t *tool) offsetsSet() *cobra.Command {
 		Long: `Change how far partitions have been copied, of a stopped connector; the partitions that are not named keep their offsets. An offset
 of null makes the connector forget the partition.`,
 		Example: `  gantry offsets set orders-out --partition '{"rocketmq_topic":"orders","rocketmq_broker":"broker-a","rocketmq_queue":0}' --offset '{"rocketmq_offset":1200}'
-  gantry offsets set orders-in -f offsets.json        (as offsets get -o json writes it)`,
+  gantry offsets set orders-in -f offsets.json        # as offsets get -o json writes it`,
 		ValidArgsFunction: t.asking(1, connectorNames),
 		RunE: t.onConnector(func(ctx context.Context, s *session, args []string) error {
 			edits, from, err := readOffsets(s.in, file, partition, offset)
@@ -99,6 +99,7 @@ of null makes the connector forget the partition.`,
 	cmd.Flags().StringVar(&partition, "partition", "", "partition, as JSON")
 	cmd.Flags().StringVar(&offset, "offset", "", "its offset, as JSON; null forgets it")
 	cmd.Flags().Int64Var(&generation, "if-generation", -1, "only if nobody has changed the offsets since they had this generation")
+	hideDefault(cmd, "if-generation")
 	return t.withOutput(cmd)
 }
 
@@ -248,7 +249,7 @@ func (t *tool) offsetsUndo() *cobra.Command {
 	var version int64
 	cmd := &cobra.Command{Use: "undo CONNECTOR", Short: "Go back to older offsets, of a stopped connector", Args: Args(cobra.ExactArgs(1)),
 		Long:              "Go back to older offsets, of a stopped connector; by default to those before the last change. What lies between is copied again.",
-		Example:           "  gantry offsets undo orders-in --version 41      (see gantry offsets history orders-in)",
+		Example:           "  gantry offsets undo orders-in --version 41      # see gantry offsets history orders-in",
 		ValidArgsFunction: t.asking(1, connectorNames),
 		RunE: t.onConnector(func(ctx context.Context, s *session, args []string) error {
 			p, err := s.api.UndoPositions(ctx, args[0], version, -1)

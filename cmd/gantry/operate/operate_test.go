@@ -263,6 +263,7 @@ func TestEveryCommandTeachesWithAnExample(t *testing.T) {
 	walk = func(cmd *cobra.Command) {
 		if cmd.Example != "" {
 			require.Contains(t, cmd.Example, "gantry ", cmd.CommandPath())
+			require.NotContains(t, cmd.Example, "  (", "a shell takes what is pasted, and a remark only behind #: %s", cmd.CommandPath())
 		}
 		require.NotEmpty(t, cmd.Short, cmd.CommandPath())
 		require.False(t, strings.HasSuffix(cmd.Short, "."), cmd.CommandPath())

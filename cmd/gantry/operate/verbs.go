@@ -169,6 +169,7 @@ func (t *tool) restartCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&r.IncludeTasks, "tasks", false, "also the tasks")
 	cmd.Flags().BoolVar(&r.OnlyFailed, "only-failed", false, "only what has failed")
 	cmd.Flags().IntVar(&task, "task", -1, "only the task with this number")
+	hideDefault(cmd, "task")
 	return t.withOutput(cmd)
 }
 
