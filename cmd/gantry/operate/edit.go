@@ -103,7 +103,8 @@ func (e *editing) ask(ctx context.Context, file, text string) (string, error) {
 	if editor == "" {
 		editor = "vi"
 	}
-	cmd := exec.CommandContext(ctx, "sh", "-c", editor+` "$1"`, "gantry", file) // $EDITOR may have arguments
+	// $EDITOR may have arguments. Ctrl-C is the editor's while it runs: it is not killed, and what is in it not lost.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), "sh", "-c", editor+` "$1"`, "gantry", file)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return "", failf(ExitFailed, "the editor %q failed, nothing was changed: %w; set EDITOR to another", editor, err)

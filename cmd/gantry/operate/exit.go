@@ -146,6 +146,10 @@ func Report(w io.Writer, cmd *cobra.Command, err error) {
 	}
 	if ExitCode(err) == ExitInterrupted {
 		fmt.Fprintln(w, "gantry: interrupted")
+		var hinted *hintedError
+		if errors.As(err, &hinted) {
+			fmt.Fprintf(w, "  %s\n", hinted.hint)
+		}
 		return
 	}
 	var b strings.Builder

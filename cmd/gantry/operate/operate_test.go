@@ -363,6 +363,30 @@ func TestCtrlCEndsWhoWaitsForInput(t *testing.T) {
 	require.Equal(t, ExitInterrupted, ExitCode(s.confirm("delete 1 connector", false)))
 }
 
+func TestCtrlCLeavesTheEditorAndItsTextAlone(t *testing.T) {
+	asked := startServer(t, 200, `{"k":"v"}`)
+	editor := filepath.Join(t.TempDir(), "editor.sh")
+	require.NoError(t, os.WriteFile(editor, []byte("#!/bin/sh\nsed -i.bak 's/k: v/k: w/' \"$1\"\n"), 0o700))
+	t.Setenv("VISUAL", editor)
+	t.Setenv("TMPDIR", t.TempDir())
+	api, err := client.New(client.Options{Server: os.Getenv("GANTRY_SERVER")})
+	require.NoError(t, err)
+	t.Cleanup(api.Close)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	e := editing{s: &session{api: api, out: &output{w: io.Discard}}, now: kept{manifest: manifest{Name: "a", Config: map[string]string{"k": "v"}}, revision: 1}}
+	err = e.do(ctx)
+	require.Equal(t, ExitInterrupted, ExitCode(err))
+	require.Empty(t, asked())
+	var b strings.Builder
+	Report(&b, nil, err)
+	_, file, told := strings.Cut(strings.TrimSpace(b.String()), "your text is kept in ")
+	require.True(t, told, b.String())
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Contains(t, string(text), "k: w")
+}
+
 func TestNothingIsDeletedWithoutAYes(t *testing.T) {
 	t.Parallel()
 	for reply, code := range map[string]int{"y\n": 0, "YES\n": 0, "n\n": 1, "\n": 1, "": 1, "yeah\n": 1} {
