@@ -240,7 +240,7 @@ func TestMistakesOnTheCommandLineReachNoServer(t *testing.T) {
 		{"create", "a", "x-"}, {"check"}, {"preview"}, {"preview", "a", "--topic", "b"}, {"offsets", "set", "a"}, {"rollback", "a", "zero"},
 		{"top", "--sort", "size"}, {"top", "--interval", "0s"}, {"diff", "a", "-f", "b"}, {"events", "a", "b"}, {"get", "connectors", "--color", "pink"},
 		{"edit"}, {"edit", "a", "b"}, {"logger", "set", "root", "LOUD"}, {"events", "--limit", "-1"}, {"get", "revisions", "a", "--limit", "-1"}, {"logs", "a", "--tail", "-1"},
-		{"offsets", "history", "a", "--limit", "0"}, {"context", "set", " "},
+		{"offsets", "history", "a", "--limit", "0"}, {"context", "set", " "}, {"get", "workers", "--request-timeout", "0s"},
 	} {
 		_, err := runCommand(t, "", args...)
 		require.Equal(t, ExitUsage, ExitCode(err), "%v: %v", args, err)

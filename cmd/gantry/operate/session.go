@@ -88,6 +88,9 @@ func (t *tool) onConnector(do action) func(*cobra.Command, []string) error {
 }
 
 func (t *tool) connect(cmd *cobra.Command) (*session, error) {
+	if t.timeout <= 0 {
+		return nil, usagef("request-timeout %s: must be longer than 0", t.timeout)
+	}
 	f, err := loadContexts()
 	if err != nil {
 		return nil, err
