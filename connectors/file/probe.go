@@ -43,8 +43,12 @@ func probeSource(_ context.Context, c *SourceConfig, _ connector.Surroundings) [
 	if len(found) > 0 {
 		return found
 	}
+	what := "files"
+	if len(files) == 1 {
+		what = "file"
+	}
 	return []connector.Finding{{Severity: connector.SeverityOK, Code: "files", Subject: c.File,
-		Message: fmt.Sprintf("%d files with %d bytes can be read on this worker.", len(files), bytes)}}
+		Message: fmt.Sprintf("%d %s with %d bytes can be read on this worker.", len(files), what, bytes)}}
 }
 
 func noFiles(c *SourceConfig) connector.Finding {
