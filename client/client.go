@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Options say how to reach a server.
@@ -238,6 +239,9 @@ func (c *Client) signature(ctx context.Context) (func(*http.Request), error) {
 		token, err := c.options.Token(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("get the token: %w", err)
+		}
+		if strings.ContainsFunc(token, unicode.IsControl) {
+			return nil, errors.New("get the token: it holds a line break or another control character, which no token does")
 		}
 		if token != "" {
 			return func(req *http.Request) { req.Header.Set("Authorization", "Bearer "+token) }, nil

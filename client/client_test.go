@@ -280,6 +280,11 @@ func TestATokenMayTakeItsTime(t *testing.T) {
 	names, err := c.Names(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, []string{"a"}, names)
+	c, err = client.New(client.Options{Server: c.Server(), Token: func(context.Context) (string, error) { return "two\nlines", nil }})
+	require.NoError(t, err)
+	_, err = c.Names(t.Context())
+	require.ErrorContains(t, err, "get the token: it holds a line break")
+	require.NotErrorIs(t, err, client.ErrUnreachable, "the server has nothing to do with it")
 }
 
 func TestCredentialsInTheURLAreSentAndNotShown(t *testing.T) {
