@@ -226,11 +226,11 @@ func (s *Service) DiffRevisions(ctx context.Context, name string, from, to int64
 	if err != nil {
 		return Diff{}, err
 	}
-	before, err := s.revisionOf(ctx, c, from)
+	after, err := s.revisionOf(ctx, c, to) // first: from may be what follows from it
 	if err != nil {
 		return Diff{}, err
 	}
-	after, err := s.revisionOf(ctx, c, to)
+	before, err := s.revisionOf(ctx, c, from)
 	if err != nil {
 		return Diff{}, err
 	}

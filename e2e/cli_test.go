@@ -225,6 +225,7 @@ func TestOperatorsSeeAndMendWhatIsWrong(t *testing.T) {
 	o.ok("create", "numbers", "connector.class=CounterSource", "topic="+topic, "counter.interval.ms=20")
 	require.Equal(t, "connector/numbers configured\n", o.ok("patch", "numbers", "counter.interval.ms=30", "tasks.max=2"))
 	require.Contains(t, o.gets(1, "diff", "numbers"), "+  tasks.max: \"2\"")
+	require.Contains(t, o.gets(3, "diff", "numbers", "--revision", "77"), "has no revision 77")
 	require.Contains(t, o.ok("rollback", "numbers"), "has the config of revision 1 again, as revision 3")
 	require.Contains(t, o.ok("get", "revisions", "numbers"), "counter.interval.ms,tasks.max")
 	require.Equal(t, "connector/numbers configured: team=a\n", o.ok("label", "numbers", "team=a"))
