@@ -120,6 +120,24 @@ func TestDeleteForgetsAndFreesTheName(t *testing.T) {
 	r.await("the workflow is done with the old one", func() bool { return w.Health().Running == 1 })
 }
 
+// Names are in any letters, also those that no header of gRPC takes.
+func TestANameInAnyLettersRunsAndGoes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.worker("one", nil)
+	const base = "grüße 日本 😀"
+	conn := r.create(base, r.numbers("letters", 1, nil))
+	r.await("the task", r.allRun(conn, 1))
+	r.signal(base, workflows.SignalPause, nil)
+	r.await("paused by a signal", func() bool { return r.connectorState(conn) == "PAUSED" })
+	require.NoError(t, r.catalog.DeleteConnector(t.Context(), conn.Name, "test"))
+	r.reconcile(base)
+	r.await("forgotten", func() bool {
+		_, err := r.catalog.Connector(t.Context(), conn.Name)
+		return err != nil
+	})
+}
+
 func TestRollLeavesTheHistoryBehind(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

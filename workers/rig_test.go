@@ -61,7 +61,7 @@ func newRig(t *testing.T) *rig {
 func (r *rig) dial(address string) client.Client {
 	r.t.Helper()
 	c, err := client.DialContext(r.t.Context(), client.Options{HostPort: address, Namespace: r.info.TemporalNamespace,
-		Logger: r.sdkLogger(), ConnectionOptions: client.ConnectionOptions{DialOptions: []grpc.DialOption{workers.ShortPolls(r.suffix + "-task")}}})
+		Logger: r.sdkLogger(), ConnectionOptions: client.ConnectionOptions{DialOptions: []grpc.DialOption{workers.PlainHeaders(), workers.ShortPolls(r.suffix + "-task")}}})
 	require.NoError(r.t, err)
 	r.t.Cleanup(c.Close)
 	return c

@@ -46,7 +46,7 @@ func openParts(ctx context.Context, settings *loaded, levels *logging.Levels) (_
 	address := settings.get("temporal.address")
 	p.temporal, err = client.DialContext(ctx, client.Options{MetricsHandler: p.metrics.temporal, HostPort: address, Namespace: settings.get("temporal.namespace"),
 		Identity: settings.get("worker.id"), Logger: temporallog.NewStructuredLogger(levels.Logger("temporal")),
-		ConnectionOptions: client.ConnectionOptions{DialOptions: []grpc.DialOption{workers.ShortPolls(workflows.TaskTaskQueue)}}})
+		ConnectionOptions: client.ConnectionOptions{DialOptions: []grpc.DialOption{workers.PlainHeaders(), workers.ShortPolls(workflows.TaskTaskQueue)}}})
 	if err != nil {
 		return nil, fmt.Errorf("reach Temporal at %s (temporal.address): %w", address, err)
 	}
