@@ -36,14 +36,17 @@ var installErrors = sync.OnceFunc(func() {
 		if status == http.StatusUnprocessableEntity {
 			status = http.StatusBadRequest // Kafka Connect's clients know 400 for whatever is wrong with a request
 		}
+		if status == http.StatusUnsupportedMediaType {
+			return &Error{Code: status, Message: wantsJSON}
+		}
 		var b strings.Builder
 		b.WriteString(message)
 		for _, err := range errs {
 			var detail *huma.ErrorDetail
 			switch {
 			case err == nil:
-			case errors.As(err, &detail) && holdsConfig(detail.Location):
-				fmt.Fprintf(&b, "; %s (%s)", detail.Message, detail.Location) // without the value: a body may hold secrets
+			case errors.As(err, &detail) && !repeatable(detail):
+				fmt.Fprintf(&b, "; %s (%s)", detail.Message, detail.Location)
 			default:
 				fmt.Fprintf(&b, "; %v", err)
 			}
@@ -51,6 +54,19 @@ var installErrors = sync.OnceFunc(func() {
 		return &Error{Code: status, Message: b.String()}
 	}
 })
+
+// wantsJSON tells those who forgot to say what their body is. curl, for one, calls it application/x-www-form-urlencoded by itself.
+const wantsJSON = "The body must be JSON and say so: send the header Content-Type: application/json"
+
+// repeatable reports whether the value that was refused can be told: it neither is a config nor lies in one. Objects are never
+// told: for a property that nobody knows huma gives all that stands around it.
+func repeatable(refused *huma.ErrorDetail) bool {
+	switch refused.Value.(type) {
+	case nil, map[string]any, []any:
+		return false
+	}
+	return !holdsConfig(refused.Location)
+}
 
 // problem is the answer to err. Errors that no user caused are logged and told apart from the text sent.
 func (h *handlers) problem(ctx context.Context, err error) error {

@@ -128,8 +128,10 @@ func TestRefusalsRepeatNoConfig(t *testing.T) {
 			require.NotContains(t, text, "hunter2", "%v %s", call, config)
 		}
 		for _, path := range []string{"/connectors", "/v1/connectors", "/v1/check", "/v1/preview"} {
-			_, _, text := s.call(t, "POST", path, `{"name":"c","config":`+config+`}`)
-			require.NotContains(t, text, "hunter2", "%s %s", path, config)
+			for _, body := range []string{`{"name":"c","config":` + config + `}`, `{"name":"c","confg":` + config + `}`, `{"name":"c","intial_state":"STOPPED","config":` + config + `}`} {
+				_, _, text := s.call(t, "POST", path, body)
+				require.NotContains(t, text, "hunter2", "%s %s", path, body)
+			}
 		}
 	}
 }

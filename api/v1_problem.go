@@ -126,6 +126,9 @@ var installProblems = sync.OnceFunc(func() {
 		if status == http.StatusUnprocessableEntity {
 			status = http.StatusBadRequest
 		}
+		if status == http.StatusUnsupportedMediaType {
+			message, errs = wantsJSON, nil
+		}
 		p := newProblem(status, codeOf(status), message)
 		p.Instance = ctx.URL().Path
 		for _, err := range errs {
