@@ -91,7 +91,7 @@ func (s *Service) problems(config map[string]string) (connector.Plugin, connecto
 	found = append(append(found, converterProblems(config)...), wrong...)
 	for _, p := range found {
 		// A reference has its value only on the worker: what it stands for is checked when a task starts.
-		if !reference.MatchString(config[p.Field]) {
+		if !reference.MatchString(config[p.Field]) && !hasProblem(problems, p) {
 			problems = append(problems, p)
 		}
 	}
@@ -101,6 +101,11 @@ func (s *Service) problems(config map[string]string) (connector.Plugin, connecto
 	}
 	sort.SliceStable(problems, func(i, j int) bool { return order[problems[i].Field] < order[problems[j].Field] })
 	return plugin, scrubbed(problems, plugin, config)
+}
+
+// hasProblem reports whether somebody else has found p, too: a converter's options are read by the framework and by the converter.
+func hasProblem(problems connector.ConfigErrors, p *connector.ConfigError) bool {
+	return slices.ContainsFunc(problems, func(q *connector.ConfigError) bool { return *q == *p })
 }
 
 // converterKeys are the keys that name converters.

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -86,6 +87,10 @@ func ParseSinkConfig(config map[string]string) (SinkConfig, error) {
 	var errs connector.ConfigErrors
 	if len(c.TopicNames()) == 0 {
 		errs = append(errs, &connector.ConfigError{Field: "topics", Value: c.Topics, Reason: "names no topic"})
+	}
+	if c.DeadLetterTopic != "" && slices.Contains(c.TopicNames(), c.DeadLetterTopic) {
+		errs = append(errs, &connector.ConfigError{Field: "errors.deadletterqueue.topic.name", Value: c.DeadLetterTopic,
+			Reason: "is one of topics: the connector would read its own dead letters, and give them up again, without end; name another topic"})
 	}
 	return c, join(errs, c.CommonConfig.check())
 }

@@ -142,6 +142,8 @@ func TestFrameworkConfig(t *testing.T) {
 	}
 	_, err = ParseSinkConfig(map[string]string{"name": "n", "connector.class": "C", "topics": ";"})
 	require.Error(t, err)
+	_, err = ParseSinkConfig(map[string]string{"name": "n", "connector.class": "C", "topics": "a,dead", "errors.tolerance": "all", "errors.deadletterqueue.topic.name": "dead"})
+	require.ErrorContains(t, err, "would read its own dead letters")
 	require.NotEmpty(t, Definitions(connector.KindSource))
 	require.NotEmpty(t, Definitions(connector.KindSink))
 }
