@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -57,10 +58,10 @@ func (h *handlers) registerLoggers(a huma.API) {
 
 func (h *handlers) setLogger(ctx context.Context, in *struct {
 	LoggerPath
-	Scope string `query:"scope" example:"cluster" doc:"worker or cluster; anything else is worker."`
+	Scope string `query:"scope" example:"cluster" doc:"worker or cluster, in any case; anything else is worker."`
 	Body  LoggerChange
 }) (*loggersOutput, error) {
-	everywhere := in.Scope == "cluster"
+	everywhere := strings.EqualFold(in.Scope, "cluster")
 	names, err := h.service.SetLogger(ctx, in.Logger, in.Body.Level, everywhere)
 	if err != nil {
 		return nil, h.problem(ctx, err)

@@ -45,7 +45,7 @@ func TestASourcesOffsetsAreAltered(t *testing.T) {
 		`[{"offset":{"at":1}}]`:              "The partition for a source connector offset cannot be null or missing",
 		`[{"partition":{"file":"b"},"offset":null},{"partition":{"file":"b"},"offset":{"at":1}}]`: `The partition {"file":"b"} is given more than once`,
 		`[{"partition":{"bad":true},"offset":{"at":1}}]`:                                          "this source has no bad partitions",
-		`[{"partition":{"file":{"deep":1}},"offset":null}]`:                                       `partition: "file" holds a map[string]interface {}: positions are made of strings, numbers and bools`,
+		`[{"partition":{"file":{"deep":1}},"offset":null}]`:                                       `partition: "file" holds an object or a list: positions are made of strings, numbers and bools`,
 	} {
 		s.refused(t, "PATCH", path, `{"offsets":`+body+`}`, 400, message)
 	}
@@ -74,7 +74,8 @@ func TestASinksOffsetsAreAltered(t *testing.T) {
 		`{"partition":null,"offset":null}`:                                                          "The partition for a sink connector offset cannot be null or missing",
 		`{"partition":{},"offset":null}`:                                                            "The partition for a sink connector offset must contain the keys 'rocketmq_topic', 'rocketmq_broker' and 'rocketmq_queue', or 'kafka_topic' and 'kafka_partition'",
 		`{"partition":{"kafka_topic":"t"},"offset":null}`:                                           "The partition for a sink connector offset must contain the keys 'rocketmq_topic', 'rocketmq_broker' and 'rocketmq_queue', or 'kafka_topic' and 'kafka_partition'",
-		`{"partition":{"kafka_topic":null,"kafka_partition":0},"offset":null}`:                      "Topic names must be valid strings and may not be null: <nil>",
+		`{"partition":{"kafka_topic":null,"kafka_partition":0},"offset":null}`:                      "Topic names must be valid strings and may not be null or empty: null",
+		`{"partition":{"kafka_topic":"t","kafka_partition":null},"offset":null}`:                    "Failed to parse the following partition value in the provided offsets: 'null'. Partition values for sink connectors need to be integers.",
 		`{"partition":{"kafka_topic":"t","kafka_partition":"x"},"offset":null}`:                     "Failed to parse the following partition value in the provided offsets: 'x'. Partition values for sink connectors need to be integers.",
 		`{"partition":{"kafka_topic":"t","kafka_partition":0.5},"offset":null}`:                     "Failed to parse the following partition value in the provided offsets: '0.5'. Partition values for sink connectors need to be integers.",
 		`{"partition":{"kafka_topic":"t","kafka_partition":0},"offset":{}}`:                         "The offset for a sink connector should either be null or contain the key 'rocketmq_offset' or 'kafka_offset'",
@@ -179,6 +180,7 @@ func TestLoggersOfOneProcessAndOfAll(t *testing.T) {
 	s.want(t, "PUT", "/admin/loggers/workers", `{"level":"debug"}`, 200, `["workers"]`)
 	s.want(t, "PUT", "/admin/loggers/api?scope=somewhere", `{"level":"WARN"}`, 200, `["api"]`)
 	s.want(t, "PUT", "/admin/loggers/root?scope=cluster", `{"level":"ERROR"}`, 204, "")
+	s.want(t, "PUT", "/admin/loggers/root?scope=CLUSTER", `{"level":"ERROR"}`, 204, "")
 	s.want(t, "PUT", "/admin/loggers/connectors.orders?scope=worker", `{"level":"TRACE"}`, 200, `["connectors.orders"]`)
 	_, _, text := s.call(t, "GET", "/admin/loggers/workers", "")
 	var got control.LoggerLevel

@@ -73,6 +73,8 @@ func canonical(doc map[string]any) (string, error) {
 			text = t
 		case json.Number:
 			v = number(t)
+		case map[string]any, []any:
+			return "", fmt.Errorf("%q holds an object or a list: positions are made of strings, numbers and bools", k)
 		default:
 			return "", fmt.Errorf("%q holds a %T: positions are made of strings, numbers and bools", k, v)
 		}

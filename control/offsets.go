@@ -218,11 +218,11 @@ func sinkEdit(brokers map[string][]string, po PartitionOffset) (catalog.Position
 	}
 	topic, ok := topicValue.(string)
 	if !ok || topic == "" {
-		return none, requestError("Topic names must be valid strings and may not be null: %v", topicValue)
+		return none, requestError("Topic names must be valid strings and may not be null or empty: %s", asWritten(topicValue))
 	}
 	queue, err := wholeNumber(queueValue)
 	if err != nil || queue < 0 || queue > maxQueue {
-		return none, requestError("Failed to parse the following partition value in the provided offsets: '%v'. Partition values for sink connectors need to be integers.", queueValue)
+		return none, requestError("Failed to parse the following partition value in the provided offsets: '%s'. Partition values for sink connectors need to be integers.", asWritten(queueValue))
 	}
 	broker, err := brokerOf(brokers, topic, po.Partition[keyBroker])
 	if err != nil {
@@ -242,11 +242,23 @@ func sinkEdit(brokers map[string][]string, po PartitionOffset) (catalog.Position
 	}
 	offset, err := wholeNumber(offsetValue)
 	if err != nil || offset < 0 {
-		return none, requestError("Failed to parse the following offset value in the provided offsets: '%v'. Offset values for sink connectors need to be integers.", offsetValue)
+		return none, requestError("Failed to parse the following offset value in the provided offsets: '%s'. Offset values for sink connectors need to be integers.", asWritten(offsetValue))
 	}
 	text := fmt.Sprintf(`{"%s":%d}`, keyOffset, offset)
 	edit.Offset = &text
 	return edit, nil
+}
+
+// asWritten is a value of a request as its sender wrote it, texts without their quotes.
+func asWritten(v any) string {
+	if text, ok := v.(string); ok {
+		return text
+	}
+	doc, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v) // it came as JSON, so it always is
+	}
+	return string(doc)
 }
 
 // maxQueue is the highest number that RocketMQ has room for.
@@ -276,7 +288,7 @@ func brokerOf(brokers map[string][]string, topic string, named any) (string, err
 	if named != nil {
 		broker, ok := named.(string)
 		if !ok || broker == "" {
-			return "", requestError("%s = %v: must be a broker's name", keyBroker, named)
+			return "", requestError("%s = %s: must be a broker's name", keyBroker, asWritten(named))
 		}
 		return broker, nil
 	}
