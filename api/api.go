@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,6 +23,7 @@ const maxBodyBytes = 1 << 20
 // Connectors is what the connector routes need of the service.
 type Connectors interface {
 	List(ctx context.Context) ([]string, error)
+	Expand(ctx context.Context, status, info bool) (map[string]control.Expanded, error)
 	Create(ctx context.Context, c control.Create) (control.Info, error)
 	Get(ctx context.Context, name string) (control.Info, error)
 	PutConfig(ctx context.Context, name string, config map[string]string, author string) (control.Info, bool, error)
@@ -107,8 +109,12 @@ func OpenAPI() ([]byte, error) {
 	return describe(http.NewServeMux(), &handlers{log: slog.New(slog.DiscardHandler)}).OpenAPI().YAML()
 }
 
+// byteOrderMark is what some editors and shells, those of Windows above all, put before a text in UTF-8.
+var byteOrderMark = []byte("\uFEFF")
+
 // strictJSON refuses what is no UTF-8. encoding/json puts U+FFFD there, and a connector would get a name that nobody gave it.
 var strictJSON = huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: func(data []byte, v any) error {
+	data = bytes.TrimPrefix(data, byteOrderMark)
 	if !utf8.Valid(data) {
 		return errors.New("the body is not UTF-8: JSON must be, whatever the charset of the request says")
 	}
@@ -191,10 +197,14 @@ func (m exactRoot) HandleFunc(pattern string, handler func(http.ResponseWriter, 
 	m.ServeMux.HandleFunc(pattern, handler)
 }
 
-// lenient accepts a slash behind every path, as Kafka Connect does and some of its clients need. A slash that is part of a
-// name comes escaped and stays.
+// lenient accepts a slash behind every path, as Kafka Connect does and some of its clients need, and media types in any case.
+// A slash that is part of a name comes escaped and stays.
 func lenient(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if kind := r.Header.Get("Content-Type"); kind != strings.ToLower(kind) {
+			r = r.Clone(r.Context())
+			r.Header.Set("Content-Type", strings.ToLower(kind)) // of its parameters none is read
+		}
 		if escaped := r.URL.EscapedPath(); len(escaped) > 1 && strings.HasSuffix(escaped, "/") && !strings.HasPrefix(escaped, "/docs/") {
 			u := *r.URL
 			u.Path, u.RawPath = strings.TrimSuffix(u.Path, "/"), strings.TrimSuffix(escaped, "/")

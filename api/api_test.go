@@ -125,6 +125,7 @@ func TestAConnectorsLife(t *testing.T) {
 	s.want(t, "GET", "/connectors/a%20b/", "", 200, info)
 	s.want(t, "GET", "/connectors/", "", 200, `["a b"]`)
 	s.want(t, "GET", "/connectors?expand=info", "", 200, `{"a b":{"info":`+info+`}}`)
+	s.want(t, "GET", "/connectors?expand=nonsense", "", 200, `{"a b":{}}`)
 	s.want(t, "GET", "/connectors?expand=status&expand=nonsense", "", 200,
 		`{"a b":{"status":{"name":"a b","type":"source","tasks":[],"connector":{"state":"UNASSIGNED","worker_id":"","version":"1.2.3"}}}}`)
 	s.want(t, "POST", "/connectors", `{"name":"a b","config":`+source+`}`, 409, `{"error_code":409,"message":"Connector a b already exists"}`)
@@ -169,6 +170,7 @@ func TestBadRequestsSayWhatIsWrong(t *testing.T) {
 	for _, tt := range []struct{ name, body, says string }{
 		{"not JSON", `{"name":`, "unexpected end of JSON"},
 		{"null value", `{"name":"x","config":{"file":null}}`, "Null value can not be supplied as the configuration value."},
+		{"a converter's option", `{"name":"x","config":{"connector.class":"TestSource","topic":"t","file":"f","value.converter.schemas.enable":"perhaps"}}`, "following 1 error(s)"},
 		{"nested value", `{"name":"x","config":{"file":{}}}`, `config key \"file\"`},
 		{"no name", `{"config":` + source + `}`, "name: is required"},
 		{"blank name", `{"name":"  ","config":` + source + `}`, "name: is required"},

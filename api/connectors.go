@@ -2,9 +2,9 @@ package api
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -22,12 +22,6 @@ type CreateConnector struct {
 	Name         string `json:"name,omitempty" nullable:"true" example:"flights-in" doc:"Blanks around it are dropped. May stand in the config instead."`
 	Config       Config `json:"config"`
 	InitialState string `json:"initial_state,omitempty" nullable:"true" doc:"RUNNING (the default), PAUSED or STOPPED, in any case."`
-}
-
-// Expanded is a connector in a list with expand.
-type Expanded struct {
-	Status *control.Status `json:"status,omitempty"`
-	Info   *control.Info   `json:"info,omitempty"`
 }
 
 // Offsets is the body of the offsets routes.
@@ -62,52 +56,30 @@ func (h *handlers) registerConnectors(a huma.API) {
 }
 
 type listInput struct {
-	Expand []string `query:"expand,explode" example:"status" doc:"status, info or both; anything else is ignored."`
+	Expand   []string `query:"expand,explode" example:"status" doc:"status, info or both; anything else adds nothing."`
+	expanded bool     // the parameter is there, whatever it says: the answer is an object
+}
+
+// Resolve looks whether anything is to be expanded; huma calls it.
+func (in *listInput) Resolve(ctx huma.Context) []error {
+	u := ctx.URL()
+	in.expanded = u.Query().Has("expand")
+	return nil
 }
 
 func (h *handlers) list(ctx context.Context, in *listInput) (*struct{ Body any }, error) {
+	if in.expanded {
+		all, err := h.service.Expand(ctx, slices.Contains(in.Expand, "status"), slices.Contains(in.Expand, "info"))
+		if err != nil {
+			return nil, h.problem(ctx, err)
+		}
+		return &struct{ Body any }{all}, nil
+	}
 	names, err := h.service.List(ctx)
 	if err != nil {
 		return nil, h.problem(ctx, err)
 	}
-	var status, info bool
-	for _, e := range in.Expand {
-		status, info = status || e == "status", info || e == "info"
-	}
-	if !status && !info {
-		return &struct{ Body any }{names}, nil
-	}
-	out := make(map[string]Expanded, len(names))
-	for _, name := range names {
-		e, err := h.expand(ctx, name, status, info)
-		var gone *control.NotFoundError
-		if errors.As(err, &gone) {
-			continue // deleted since the list was read
-		}
-		if err != nil {
-			return nil, h.problem(ctx, err)
-		}
-		out[name] = e
-	}
-	return &struct{ Body any }{out}, nil
-}
-
-func (h *handlers) expand(ctx context.Context, name string, status, info bool) (e Expanded, err error) {
-	if status {
-		st, err := h.service.Status(ctx, name)
-		if err != nil {
-			return e, err
-		}
-		e.Status = &st
-	}
-	if info {
-		i, err := h.service.Get(ctx, name)
-		if err != nil {
-			return e, err
-		}
-		e.Info = &i
-	}
-	return e, nil
+	return &struct{ Body any }{names}, nil
 }
 
 type infoOutput struct {

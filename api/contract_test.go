@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -244,7 +245,30 @@ func TestClientsAreTakenAsTheyCome(t *testing.T) {
 	require.Equal(t, 202, send("PUT", "/connectors/a/resume", "", "Content-Type", "application/x-www-form-urlencoded"))
 	require.Equal(t, 200, send("GET", "/connectors?expand=info&expand=status&expand=x&what=ever", "", "Accept", "application/vnd.other"))
 	require.Equal(t, 200, send("HEAD", "/connectors", ""))
+	require.Equal(t, 200, send("PUT", "/connectors/a/config", source, "Content-Type", "Application/JSON; charset=UTF-8"), "media types have no case")
+	require.Equal(t, 200, send("PUT", "/connectors/a/config", "\uFEFF"+source, "Content-Type", js), "editors put a byte order mark before UTF-8")
 	require.Equal(t, 415, send("PUT", "/connectors/a/config", source, "Content-Type", "application/x-www-form-urlencoded"), "as Kafka Connect says")
+}
+
+// curl says application/x-www-form-urlencoded by itself, so the refusal says what to say instead.
+func TestABodyThatDoesNotSayItIsJSON(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	for path, want := range map[string]string{
+		"/connectors/c/config":    `{"error_code":415,"message":"The body must be JSON and say so: send the header Content-Type: application/json"}`,
+		"/v1/connectors/c/config": `"detail":"The body must be JSON and say so: send the header Content-Type: application/json"`,
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), "PUT", s.URL+path, strings.NewReader(source))
+		require.NoError(t, err)
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		res, err := s.Client().Do(req)
+		require.NoError(t, err)
+		text, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		require.Equal(t, 415, res.StatusCode)
+		require.Contains(t, string(text), want)
+	}
 }
 
 // A stopped connector has no tasks, and a paused one that was stopped before has none either until it runs again.

@@ -102,7 +102,7 @@ type Views interface {
 	Delete(ctx context.Context, name string, d catalog.Deletion, author string) error
 }
 
-// viewsAtOnce is how many connectors are read in one go while a page is being filled.
+// viewsAtOnce is how many connectors are read in one go.
 const viewsAtOnce = 500
 
 // Overviews is a page of the connectors that q asks for and that the caller may see.
@@ -112,28 +112,42 @@ func (s *Service) Overviews(ctx context.Context, q OverviewQuery) (Overviews, er
 		return Overviews{}, err
 	}
 	out := Overviews{Items: []Overview{}}
-	for after := q.Cursor; ; {
+	err = s.eachView(ctx, q.Cursor, func(v catalog.View) bool {
+		if !sel.Matches(v.Labels) || (q.Kind != "" && q.Kind != connector.Kind(v.Kind)) {
+			return true
+		}
+		o := s.overview(v)
+		if len(q.States) > 0 && !slices.Contains(q.States, o.State) {
+			return true
+		}
+		if len(out.Items) == q.Limit {
+			out.Next = out.Items[q.Limit-1].Name
+			return false
+		}
+		out.Items = append(out.Items, o)
+		return true
+	})
+	if err != nil {
+		return Overviews{}, err
+	}
+	return out, nil
+}
+
+// eachView calls do with every connector behind a name that the caller may see, by name, until do returns false.
+func (s *Service) eachView(ctx context.Context, after string, do func(v catalog.View) bool) error {
+	for {
 		views, err := s.connectors.Views(ctx, after, viewsAtOnce)
 		if err != nil {
-			return Overviews{}, translate(err, "")
+			return translate(err, "")
 		}
 		for _, v := range views {
 			after = v.Name
-			if !sees(ctx, v.Connector) || !sel.Matches(v.Labels) || (q.Kind != "" && q.Kind != connector.Kind(v.Kind)) {
-				continue
+			if sees(ctx, v.Connector) && !do(v) {
+				return nil
 			}
-			o := s.overview(v)
-			if len(q.States) > 0 && !slices.Contains(q.States, o.State) {
-				continue
-			}
-			if len(out.Items) == q.Limit {
-				out.Next = out.Items[q.Limit-1].Name
-				return out, nil
-			}
-			out.Items = append(out.Items, o)
 		}
 		if len(views) < viewsAtOnce {
-			return out, nil
+			return nil
 		}
 	}
 }
@@ -161,11 +175,7 @@ func (s *Service) overview(v catalog.View) Overview {
 		}
 		o.Version, o.Guarantee = plugin.Version, plugin.Guarantee(config)
 	}
-	tasks := v.Tasks
-	if v.Emptied || v.Desired == catalog.StateStopped {
-		tasks = nil // a stopped connector has none
-	}
-	o.addTasks(tasks, v.Desired)
+	o.addTasks(tasksOf(v), v.Desired)
 	o.judge(v)
 	return o
 }

@@ -361,9 +361,9 @@ func (s *Service) find(ctx context.Context, name string) (catalog.Connector, err
 	return c, nil
 }
 
-// plan is the tasks that c has: none once it is stopped, until it runs again, as Kafka Connect's clients expect.
+// plan is the tasks that c has now.
 func (s *Service) plan(ctx context.Context, c catalog.Connector) ([]catalog.PlannedTask, error) {
-	if c.Desired == catalog.StateStopped || c.Emptied {
+	if hasNoTasks(c) {
 		return nil, nil
 	}
 	plan, err := s.progress.Plan(ctx, c.UID)
@@ -373,16 +373,28 @@ func (s *Service) plan(ctx context.Context, c catalog.Connector) ([]catalog.Plan
 	return plan, nil
 }
 
+// hasNoTasks tells of a connector that is stopped, or was and has not run since: Kafka Connect's clients expect it to have no
+// tasks, also where a plan is kept.
+func hasNoTasks(c catalog.Connector) bool { return c.Desired == catalog.StateStopped || c.Emptied }
+
 func (s *Service) info(ctx context.Context, c catalog.Connector) (Info, error) {
 	plan, err := s.plan(ctx, c)
 	if err != nil {
 		return Info{}, err
 	}
-	info := Info{Name: c.Name, Config: secrets.ShownConfig(c.Config), Type: connector.Kind(c.Kind), Tasks: make([]TaskID, len(plan))}
+	numbers := make([]int, len(plan))
 	for i, t := range plan {
-		info.Tasks[i] = TaskID{Connector: c.Name, Task: t.Number}
+		numbers[i] = t.Number
 	}
-	return info, nil
+	return infoOf(c, numbers), nil
+}
+
+func infoOf(c catalog.Connector, tasks []int) Info {
+	info := Info{Name: c.Name, Config: secrets.ShownConfig(c.Config), Type: connector.Kind(c.Kind), Tasks: make([]TaskID, len(tasks))}
+	for i, number := range tasks {
+		info.Tasks[i] = TaskID{Connector: c.Name, Task: number}
+	}
+	return info
 }
 
 func withName(config map[string]string, name string) map[string]string {

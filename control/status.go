@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sort"
 
 	"github.com/gantry-connect/gantry/catalog"
 	"github.com/gantry-connect/gantry/connector"
@@ -14,44 +13,74 @@ import (
 // Status is how a connector and its tasks are. What was asked for shows at once: a connector that was just paused is
 // PAUSED here, also while its tasks are still finishing.
 func (s *Service) Status(ctx context.Context, name string) (Status, error) {
-	c, err := s.find(ctx, name)
-	var missing *NotFoundError
-	if errors.As(err, &missing) {
+	v, err := s.connectors.View(ctx, name)
+	if errors.Is(err, catalog.ErrNotFound) {
 		return Status{}, &NotFoundError{fmt.Sprintf("No status found for connector %s", name)}
 	}
 	if err != nil {
-		return Status{}, err
-	}
-	plan, err := s.plan(ctx, c)
-	if err != nil {
-		return Status{}, err
-	}
-	own, err := s.progress.ConnectorStatus(ctx, c.UID)
-	if err != nil && !errors.Is(err, catalog.ErrNotFound) {
 		return Status{}, translate(err, name)
 	}
-	rows, err := s.progress.TaskStatuses(ctx, c.UID)
-	if err != nil {
-		return Status{}, translate(err, name)
-	}
+	return s.statusOf(v), nil
+}
+
+func (s *Service) statusOf(v catalog.View) Status {
 	version := ""
-	if plugin, err := s.plugins.Find(c.Class); err == nil {
+	if plugin, err := s.plugins.Find(v.Class); err == nil {
 		version = plugin.Version
 	}
-	st := Status{Name: name, Type: connector.Kind(c.Kind), Tasks: make([]TaskStatus, len(plan)),
-		Connector: InstanceStatus{State: connectorState(c.Desired, own), WorkerID: own.Worker, Version: version}}
+	tasks := tasksOf(v)
+	st := Status{Name: v.Name, Type: connector.Kind(v.Kind), Tasks: make([]TaskStatus, len(tasks)),
+		Connector: InstanceStatus{State: connectorState(v.Desired, v.Status), WorkerID: v.Status.Worker, Version: version}}
 	if st.Connector.State != Paused && st.Connector.State != Stopped {
-		st.Connector.Trace = own.Trace // also while planning is tried again
+		st.Connector.Trace = v.Status.Trace // also while planning is tried again
 	}
-	byNumber := make(map[int]catalog.TaskStatus, len(rows))
-	for _, r := range rows {
-		byNumber[r.Task] = r
+	for i, row := range tasks {
+		st.Tasks[i] = taskStatus(row.Task, v.Desired, row, version)
 	}
-	for i, t := range plan {
-		st.Tasks[i] = taskStatus(t.Number, c.Desired, byNumber[t.Number], version)
+	return st
+}
+
+// tasksOf is the tasks that a connector has, by number: none once it is stopped, until it runs again, as Kafka Connect's
+// clients expect.
+func tasksOf(v catalog.View) []catalog.TaskStatus {
+	if hasNoTasks(v.Connector) {
+		return nil
 	}
-	sort.Slice(st.Tasks, func(i, j int) bool { return st.Tasks[i].ID < st.Tasks[j].ID })
-	return st, nil
+	return v.Tasks
+}
+
+// Expanded is a connector in a list, with what was asked for.
+type Expanded struct {
+	Status *Status `json:"status,omitempty"`
+	Info   *Info   `json:"info,omitempty"`
+}
+
+// Expand is every connector that the caller may see, by name, with its status, its info, or both.
+func (s *Service) Expand(ctx context.Context, status, info bool) (map[string]Expanded, error) {
+	out := map[string]Expanded{}
+	err := s.eachView(ctx, "", func(v catalog.View) bool {
+		var e Expanded
+		if status {
+			st := s.statusOf(v)
+			e.Status = &st
+		}
+		if info {
+			i := infoOf(v.Connector, numbersOf(v))
+			e.Info = &i
+		}
+		out[v.Name] = e
+		return true
+	})
+	return out, err
+}
+
+func numbersOf(v catalog.View) []int {
+	tasks := tasksOf(v)
+	numbers := make([]int, len(tasks))
+	for i, t := range tasks {
+		numbers[i] = t.Task
+	}
+	return numbers
 }
 
 // TaskStatus is how one task is.
