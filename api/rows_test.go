@@ -3,6 +3,7 @@ package api_test
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -65,6 +66,30 @@ func TestFailuresOutlastAPause(t *testing.T) {
 	s.want(t, "PUT", "/connectors/c/stop", "", 204, "")
 	s.want(t, "GET", "/connectors/c/status", "", 200,
 		`{"name":"c","type":"source","tasks":[],"connector":{"state":"STOPPED","worker_id":"w1","version":"1.2.3"}}`)
+}
+
+// POST drops blanks around a name, so a PUT to a path that has some can mean no connector.
+func TestNoNameBeginsOrEndsWithABlank(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	for _, path := range []string{"/connectors/c%20/config", "/connectors/%20c/config"} {
+		status, _, text := s.call(t, "PUT", path, source)
+		require.Equal(t, 400, status, text)
+		require.Contains(t, text, "must not begin or end with a blank")
+	}
+}
+
+// A task that is being tried again rests while its connector is paused, and says so to those who wait for it.
+func TestAPausedTaskIsNotTriedAgain(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	c := s.create(t, "c", source)
+	s.run(t, c, catalog.PlannedTask{Number: 0, Hash: "h"})
+	require.NoError(t, s.catalog.ReportStatus(t.Context(), []catalog.TaskStatus{
+		{UID: c.UID, Task: 0, State: "RESTARTING", Worker: "w1", Trace: "the disk is full", LagRecords: -1, LagBytes: -1}}))
+	s.want(t, "GET", "/connectors/c/tasks/0/status", "", 200, `{"id":0,"state":"RESTARTING","worker_id":"w1","trace":"the disk is full","version":"1.2.3"}`)
+	s.want(t, "PUT", "/connectors/c/pause", "", 202, "")
+	s.want(t, "GET", "/connectors/c/tasks/0/status", "", 200, `{"id":0,"state":"PAUSED","worker_id":"w1","version":"1.2.3"}`)
 }
 
 // The four kinds of restart of a connector one of whose two tasks has failed.
@@ -132,6 +157,38 @@ func TestRefusalsRepeatNoConfig(t *testing.T) {
 				_, _, text := s.call(t, "POST", path, body)
 				require.NotContains(t, text, "hunter2", "%s %s", path, body)
 			}
+		}
+	}
+}
+
+// Checking a config compares its keys with each other: one that would keep the server busy is refused as a whole.
+func TestConfigsHaveBounds(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	many := map[string]any{"connector.class": "TestSource", "topic": "t", "file": "f"}
+	nulls := map[string]any{"connector.class": "TestSource"}
+	for i := range 1000 {
+		many[fmt.Sprint("k", i)], nulls[fmt.Sprint("k", i)] = "", nil
+	}
+	steps := map[string]any{"connector.class": "TestSource", "topic": "t", "file": "f", "transforms": strings.Repeat("t,", 100) + "t"}
+	for _, tt := range []struct {
+		config map[string]any
+		create bool
+		says   string
+	}{
+		{many, true, " keys: at most 1000 are possible"},
+		{nulls, false, " keys: at most 1000 are possible"},
+		{steps, true, "transforms: lists 101 names: at most 100 are possible"},
+	} {
+		body, err := json.Marshal(tt.config)
+		require.NoError(t, err)
+		calls := [][3]string{{"PUT", "/connector-plugins/TestSource/config/validate", string(body)}}
+		if tt.create {
+			calls = append(calls, [3]string{"PUT", "/connectors/c/config", string(body)}, [3]string{"POST", "/v1/check", `{"config":` + string(body) + `}`})
+		}
+		for _, call := range calls {
+			_, _, text := s.call(t, call[0], call[1], call[2])
+			require.Contains(t, text, tt.says, "%s %s", call[0], call[1])
 		}
 	}
 }

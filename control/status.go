@@ -152,10 +152,12 @@ func connectorState(desired catalog.State, own catalog.ConnectorStatus) State {
 func taskStatus(number int, desired catalog.State, row catalog.TaskStatus, version string) TaskStatus {
 	t := TaskStatus{ID: number, InstanceStatus: InstanceStatus{State: State(row.State), WorkerID: row.Worker, Version: version}}
 	switch {
-	case row.State == string(Failed) || row.State == string(Restarting):
-		t.Trace = row.Trace
+	case row.State == string(Failed):
+		t.Trace = row.Trace // a pause hides no failure
 	case desired == catalog.StatePaused:
-		t.State = Paused
+		t.State = Paused // also if it was being tried again: nothing is, until it is resumed
+	case row.State == string(Restarting):
+		t.Trace = row.Trace
 	case row.State == "" || row.State == string(Paused) || row.State == string(Stopped):
 		t.State = Unassigned // wanted, and nobody has it yet
 	}

@@ -30,6 +30,8 @@ func checkName(name string) error {
 	switch {
 	case name == "":
 		problem = "is required: give the connector a name"
+	case name != strings.TrimSpace(name):
+		problem = "must not begin or end with a blank: clients drop them"
 	case len(name) > maxNameBytes:
 		problem = fmt.Sprintf("has %d bytes: at most %d are possible", len(name), maxNameBytes)
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
@@ -42,8 +44,35 @@ func checkName(name string) error {
 	return &InvalidConfigError{Problems: connector.ConfigErrors{{Field: "name", Value: name, Reason: problem}}}
 }
 
+// What a config may hold is far beyond any that is in use: keys are compared with each other, and whoever may ask for a check
+// shall not keep the server busy.
+const (
+	maxKeys  = 1000
+	maxSteps = 100 // transforms; and predicates
+)
+
+// tooLarge is an *InvalidConfigError if a config of so many keys, nulls among them, holds more than can be checked in a moment.
+func tooLarge(keys int, config map[string]string) error {
+	var problems connector.ConfigErrors
+	if keys > maxKeys {
+		problems = append(problems, &connector.ConfigError{Field: "config", Reason: fmt.Sprintf("has %d keys: at most %d are possible", keys, maxKeys)})
+	}
+	for _, list := range []string{"transforms", "predicates"} {
+		if n := strings.Count(config[list], ",") + 1; n > maxSteps {
+			problems = append(problems, &connector.ConfigError{Field: list, Reason: fmt.Sprintf("lists %d names: at most %d are possible", n, maxSteps)})
+		}
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	return &InvalidConfigError{Problems: problems}
+}
+
 // check validates a whole config and finds its plugin. The error is an *InvalidConfigError.
 func (s *Service) check(config map[string]string) (connector.Plugin, error) {
+	if err := tooLarge(len(config), config); err != nil {
+		return connector.Plugin{}, err
+	}
 	found := s.inspect(config)
 	if len(found.problems) == 0 {
 		return found.plugin, nil
@@ -179,6 +208,9 @@ next:
 			if d.Name == key {
 				continue next
 			}
+			if abs(len(key)-len(d.Name)) >= distance {
+				continue // the lengths alone differ by more; a key of a megabyte would take seconds to compare
+			}
 			if n := editDistance(key, d.Name); n < distance {
 				best, distance = d.Name, n
 			}
@@ -213,6 +245,8 @@ func unlistedAlias(key string, defs []connector.Definition) string {
 	return list
 }
 
+func abs(n int) int { return max(n, -n) }
+
 // editDistance is Levenshtein's, with two rows.
 func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
@@ -243,6 +277,9 @@ func (s *Service) Validate(class string, values map[string]*string) (Validation,
 		} else {
 			nulls = append(nulls, &connector.ConfigError{Field: key, Reason: "Null value can not be supplied as the configuration value."})
 		}
+	}
+	if err := tooLarge(len(values), config); err != nil {
+		return Validation{}, err
 	}
 	found := s.inspect(config)
 	found.problems = append(found.problems, nulls...)
