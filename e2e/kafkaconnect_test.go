@@ -156,7 +156,7 @@ func TestConfigsOfOtherSystemsRun(t *testing.T) {
 	in := config{"connector.class": "org.apache.rocketmq.connect.file.FileSourceConnector", "filename": p.path("input.csv"),
 		"connect.topicname": p.topic.name, "max.tasks": "2", "value.converter": "org.apache.rocketmq.connect.runtime.converter.record.StringConverter",
 		"transforms": "cut", "transforms.cut.class": "RegexRouter", "transforms.cut.regex": "nothing", "transforms.cut.replacement": "nothing"}
-	const name = "in/50% {of} it"
+	const name = "in/50% {of} it: größe 日本"
 	p.client.must("POST", "/connectors", map[string]any{"name": name, "config": in}, nil)
 	p.out = p.path("out")
 	p.client.put("out", config{"connector.class": "FileSink", "connect.topicnames": p.topic.name, "max.tasks": "1", "consume.from.where": "CONSUME_FROM_FIRST_OFFSET",
