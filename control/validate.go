@@ -132,11 +132,6 @@ func (s *Service) problems(config map[string]string) (connector.Plugin, connecto
 	return plugin, scrubbed(problems, plugin, config)
 }
 
-// hasProblem reports whether somebody else has found p, too: a converter's options are read by the framework and by the converter.
-func hasProblem(problems connector.ConfigErrors, p *connector.ConfigError) bool {
-	return slices.ContainsFunc(problems, func(q *connector.ConfigError) bool { return *q == *p })
-}
-
 // converterKeys are the keys that name converters.
 var converterKeys = []string{"key.converter", "value.converter"}
 
@@ -154,6 +149,11 @@ func converterProblems(config map[string]string) connector.ConfigErrors {
 		problems = append(problems, asProblems(err)...)
 	}
 	return problems
+}
+
+// hasProblem reports whether somebody else has found p, too: a converter's options are read by the framework and by the converter.
+func hasProblem(problems connector.ConfigErrors, p *connector.ConfigError) bool {
+	return slices.ContainsFunc(problems, func(q *connector.ConfigError) bool { return *q == *p })
 }
 
 func asProblems(err error) connector.ConfigErrors {
@@ -245,8 +245,6 @@ func unlistedAlias(key string, defs []connector.Definition) string {
 	return list
 }
 
-func abs(n int) int { return max(n, -n) }
-
 // editDistance is Levenshtein's, with two rows.
 func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
@@ -266,6 +264,8 @@ func editDistance(a, b string) int {
 	}
 	return row[len(b)]
 }
+
+func abs(n int) int { return max(n, -n) }
 
 // Validate tells for every key what is wrong with it; a nil value is wrong. class is the plugin named in the URL.
 func (s *Service) Validate(class string, values map[string]*string) (Validation, error) {
