@@ -144,6 +144,25 @@ func TestMasksAndSealedValuesThatStandForNothingAreRefused(t *testing.T) {
 	require.Empty(t, s.stored(t, "x")["password"])
 }
 
+// Keys of other systems that change nothing are stored and shown like all others.
+func TestSecretsInKeysThatChangeNothing(t *testing.T) {
+	t.Parallel()
+	const config = `{"connector.class":"TestSource","topic":"t","file":"/tmp/x","producer.override.ssl.key.password":"hunter2",
+		"consumer.override.sasl.jaas.config":"org.apache.X.PlainLoginModule required username=u password=hunter3;"}`
+	s := start(t)
+	status, _, body := s.call(t, "PUT", "/connectors/c/config", config)
+	require.Equal(t, 400, status, body)
+	require.NotContains(t, body, "hunter")
+	require.Contains(t, body, "producer.override.ssl.key.password")
+	require.Contains(t, body, "consumer.override.sasl.jaas.config")
+	require.Contains(t, body, "gantry key create")
+	s, box := startSealing(t)
+	status, _, body = s.call(t, "PUT", "/connectors/c/config", config)
+	require.Equal(t, 201, status, body)
+	require.NotContains(t, body, "hunter")
+	require.Equal(t, "hunter2", opened(t, box, "c", "producer.override.ssl.key.password", s.stored(t, "c")["producer.override.ssl.key.password"]))
+}
+
 // What is wrong with a config is told without the secrets that stand in it.
 func TestValidationRepeatsNoSecrets(t *testing.T) {
 	t.Parallel()

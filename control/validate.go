@@ -99,11 +99,25 @@ func (s *Service) inspect(given map[string]string) inspection {
 	found := inspection{config: config, from: from}
 	var problems connector.ConfigErrors
 	found.plugin, problems = s.problems(config)
-	found.problems = append(asProblems(err), problems...)
+	if found.plugin.Class != "" {
+		// What is stored is the config as it was given, keys that change nothing included.
+		problems = append(s.openSecrets(found.plugin, given), problems...)
+	}
+	found.problems = scrubbed(append(asProblems(err), inOrder(problems, keysOf(found.plugin, config))...), found.plugin, given)
 	return found
 }
 
-// problems is everything wrong with a config without aliases, in the order of the keys' definitions.
+// inOrder sorts problems as their keys are defined.
+func inOrder(problems connector.ConfigErrors, defs []connector.Definition) connector.ConfigErrors {
+	order := make(map[string]int, len(defs))
+	for i, d := range defs {
+		order[d.Name] = i
+	}
+	sort.SliceStable(problems, func(i, j int) bool { return order[problems[i].Field] < order[problems[j].Field] })
+	return problems
+}
+
+// problems is what is wrong with a config without aliases, apart from its secrets.
 func (s *Service) problems(config map[string]string) (connector.Plugin, connector.ConfigErrors) {
 	class := config["connector.class"]
 	if class == "" {
@@ -115,7 +129,7 @@ func (s *Service) problems(config map[string]string) (connector.Plugin, connecto
 	}
 	defs := keysOf(plugin, config)
 	wrong := transformProblems(plugin, config)
-	problems := append(withoutUndefined(unknownKeys(config, defs), wrong), s.openSecrets(plugin, config)...)
+	problems := withoutUndefined(unknownKeys(config, defs), wrong)
 	found := append(asProblems(checkFramework(plugin.Kind, config)), asProblems(plugin.Check(config))...)
 	found = append(append(found, converterProblems(config)...), wrong...)
 	for _, p := range found {
@@ -124,12 +138,7 @@ func (s *Service) problems(config map[string]string) (connector.Plugin, connecto
 			problems = append(problems, p)
 		}
 	}
-	order := make(map[string]int, len(defs))
-	for i, d := range defs {
-		order[d.Name] = i
-	}
-	sort.SliceStable(problems, func(i, j int) bool { return order[problems[i].Field] < order[problems[j].Field] })
-	return plugin, scrubbed(problems, plugin, config)
+	return plugin, problems
 }
 
 // converterKeys are the keys that name converters.
