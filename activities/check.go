@@ -153,7 +153,7 @@ func (a *Activities) open(ctx context.Context, given map[string]string) (usable,
 		return u, err
 	}
 	u.config, u.scrub = resolved.Config, resolved.Scrub
-	if err := u.plugin.Check(u.config); err != nil {
+	if err := guarded("the connector's check of its config", func() error { return u.plugin.Check(u.config) }); err != nil {
 		return u, err
 	}
 	if u.plugin.Kind == connector.KindSource {

@@ -98,7 +98,7 @@ func (a *Activities) plan(ctx context.Context, conn catalog.Connector, plugin co
 		return nil, "", err
 	}
 	defer func() { err = resolved.Scrub.Error(err) }()
-	if err := plugin.Check(resolved.Config); err != nil {
+	if err := guarded("the connector's check of its config", func() error { return plugin.Check(resolved.Config) }); err != nil {
 		return nil, "", err
 	}
 	if plugin.Kind == connector.KindSource {

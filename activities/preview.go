@@ -34,7 +34,7 @@ type gallery struct {
 	value   converters.Converter
 	apply   func(rec *connector.Record, seen func(alias string, rec *connector.Record, kept bool, err error)) // nil: no transforms
 	check   func(rec *connector.Record) error                                                                 // of what comes out of them; nil: anything goes
-	scrub   *secrets.Scrubber
+	scrub   *secrets.Scrubber                                                                                 // keeps the config's secrets out of what is said of records
 }
 
 func (a *Activities) newGallery(limit int) (*gallery, error) {
@@ -154,11 +154,12 @@ func (a *Activities) preview(ctx context.Context, q probe.Question) (probe.Previ
 	}
 	ctx, cancel := context.WithTimeout(ctx, previewWithin)
 	defer cancel()
-	if used.source != nil {
-		err = a.sampleSource(ctx, used, g)
-	} else {
-		err = a.sampleTopics(ctx, used, g)
-	}
+	err = guarded("the connector", func() error { // here, where its secrets are known: a panic may tell them
+		if used.source != nil {
+			return a.sampleSource(ctx, used, g)
+		}
+		return a.sampleTopics(ctx, used, g)
+	})
 	return g.preview, used.scrub.Error(err)
 }
 

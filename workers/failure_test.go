@@ -1,6 +1,7 @@
 package workers_test
 
 import (
+	"errors"
 	"os"
 	"slices"
 	"strings"
@@ -48,6 +49,25 @@ func TestSecretsStayOutOfATasksLastWord(t *testing.T) {
 	})
 	require.Contains(t, said.Trace, "nobody is let in with ********")
 	require.NotContains(t, said.Trace, os.Getenv("PATH"))
+}
+
+// Planning panics are failures like others: they are told without secrets, in the status and in the history.
+func TestSecretsStayOutOfAPanicInPlanning(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.worker("one", nil)
+	config := r.troubled("panic in check")
+	config["trouble.password"] = "${env:PATH}" // some variable that is set everywhere
+	conn := r.create("trouble", config)
+	r.await("it complains", func() bool {
+		said, err := r.catalog.ConnectorStatus(t.Context(), conn.UID)
+		if errors.Is(err, catalog.ErrNotFound) {
+			return false // nothing was said yet
+		}
+		require.NoError(t, err)
+		require.NotContains(t, said.Trace, os.Getenv("PATH"))
+		return strings.Contains(said.Trace, "nobody gets through with ********")
+	})
 }
 
 // Invariant 6: what panics, hangs or fails harms nobody else.

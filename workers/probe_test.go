@@ -3,6 +3,7 @@ package workers_test
 import (
 	"encoding/json"
 	"maps"
+	"os"
 	"strings"
 	"testing"
 
@@ -89,6 +90,26 @@ func TestAWorkerChecksAndPreviews(t *testing.T) {
 	require.NotEmpty(t, a.Preview.Note, "why there are fewer than asked for")
 	a = r.ask(probe.Question{Kind: probe.KindTopic, Topic: r.topic("numbers"), Limit: 3, From: "earliest"})
 	require.True(t, a.Missing, "a preview creates no topic")
+}
+
+// Invariant 8: whatever a connector says or panics with while it is looked at, its secrets stay in.
+func TestSecretsStayOutOfChecksAndPreviews(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.worker("one", nil)
+	for how, says := range map[string]string{"panic in check": "nobody gets through with ********", "panic of a secret in open": "nobody is let in with ********",
+		"bad record": "nobody reads it with ********"} {
+		config := r.troubled(how)
+		config["name"], config["trouble.password"] = "x", "${env:PATH}" // some variable that is set everywhere
+		for _, kind := range []probe.Kind{probe.KindPreview, probe.KindCheck} {
+			text, err := json.Marshal(r.ask(probe.Question{Kind: kind, Config: config, Limit: 3}))
+			require.NoError(t, err)
+			if kind == probe.KindPreview || how == "panic in check" {
+				require.Contains(t, string(text), says, "%s, %s", kind, how)
+			}
+			require.NotContains(t, string(text), os.Getenv("PATH"), "%s, %s", kind, how)
+		}
+	}
 }
 
 // Only workers of a connector's group are sure to have its plugin and credentials.

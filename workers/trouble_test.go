@@ -3,6 +3,7 @@ package workers_test
 import (
 	"context"
 	"errors"
+	"io"
 	"sync"
 	"time"
 
@@ -63,8 +64,16 @@ func (tr *trouble) plugin() connector.Plugin {
 			}
 			return []map[string]string{{}}, nil
 		},
+		Check: func(c *troubleConfig) error {
+			if tr.get(c) == "panic in check" {
+				panic("nobody gets through with " + string(c.Pass))
+			}
+			return nil
+		},
 		Open: func(_ context.Context, c *troubleConfig, _ connector.Task) (connector.Source, error) {
 			switch tr.get(c) {
+			case "panic of a secret in open":
+				panic("nobody is let in with " + string(c.Pass))
 			case "panic in open":
 				panic("no luck")
 			case "hang in open":
@@ -88,6 +97,11 @@ func (s *troubleSource) Read(ctx context.Context, _ int) (connector.Batch, error
 	switch s.tr.get(s.c) {
 	case "panic":
 		panic("what now")
+	case "bad record":
+		if s.n++; s.n == 1 {
+			return connector.Batch{}, &connector.RecordError{Err: errors.New("nobody reads it with " + string(s.c.Pass))}
+		}
+		return connector.Batch{}, io.EOF
 	case "fail":
 		return connector.Batch{}, errors.New("nobody is let in with " + string(s.c.Pass))
 	case "hang":
