@@ -225,6 +225,28 @@ func TestEveryOperationOutsideOfAScope(t *testing.T) {
 
 const aSource = `{"connector.class":"TestSource","topic":"t","file":"/tmp/x"}`
 
+func TestEventsOfAConnectorThatIsGoneAreInNoScopeByLabels(t *testing.T) {
+	t.Parallel()
+	g := startGuarded(t, nil)
+	admin := g.token(t, "admin", "admin", "*", 0)
+	byName := g.token(t, "by-name", "viewer", "secret*", 0)
+	byLabel := g.token(t, "by-label", "viewer", "* | env!=prod", 0)
+	status, _, text := g.as(t, admin, "POST", "/v1/connectors", `{"name":"secret","labels":{"env":"prod"},"config":`+aSource+`}`)
+	require.Equal(t, 201, status, text)
+	made, err := g.catalog.Connector(t.Context(), "secret")
+	require.NoError(t, err)
+	status, _, text = g.as(t, admin, "DELETE", "/connectors/secret", "")
+	require.Equal(t, 204, status, text)
+	require.NoError(t, g.catalog.Forget(t.Context(), made.UID))
+	for _, path := range []string{"/v1/events", "/v1/connectors/secret/events"} {
+		_, _, text = g.as(t, byLabel, "GET", path, "")
+		require.NotContains(t, text, `"connector":"secret"`, path)
+		status, _, text = g.as(t, byName, "GET", path, "")
+		require.Equal(t, 200, status, text)
+		require.Contains(t, text, `"connector":"secret"`, path)
+	}
+}
+
 func TestListsShowWhatAScopeCovers(t *testing.T) {
 	t.Parallel()
 	g := startGuarded(t, nil)
@@ -328,6 +350,8 @@ func TestTheAuditTrailHoldsEveryChange(t *testing.T) {
 		{viewer, "DELETE", "/connectors/a%20b", ""},
 		{"", "DELETE", "/connectors/a%20b", ""},
 		{admin, "POST", "/connectors", `{"name":"c","config":` + aSource + `}`},
+		{admin, "POST", "/v1/connectors", `{"name":" d ","config":{"connector.class":"None"}}`},
+		{admin, "POST", "/v1/connectors/bulk/pause?selector=team%3Dx&dry_run=true&access_token=" + admin, ""},
 	} {
 		g.as(t, call.token, call.method, call.path, call.body)
 	}
@@ -352,7 +376,9 @@ func TestTheAuditTrailHoldsEveryChange(t *testing.T) {
 		lines = append(lines, fmt.Sprintf("%s %s %s %s %q %d", e.Principal, e.Operation, e.Method, e.Path, e.Connector, e.Status))
 	}
 	require.Equal(t, []string{
-		`admin create-connector POST /connectors "" 201`,
+		`admin v1-bulk-pause POST /v1/connectors/bulk/pause?dry_run=true&selector=team%3Dx "" 200`,
+		`admin v1-create-connector POST /v1/connectors "d" 400`,
+		`admin create-connector POST /connectors "c" 201`,
 		`viewer delete-connector DELETE /connectors/a%20b "a b" 403`,
 		`admin pause-connector PUT /connectors/none/pause "none" 404`,
 		`admin put-config PUT /connectors/a%20b/config "a b" 201`,

@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -51,17 +53,42 @@ func (h *handlers) registerAudit(a huma.API) {
 		})
 }
 
+// concernKey is under what a request's context has the place for the connector that its body names.
+type concernKey struct{}
+
+// concerns notes for the audit trail the connector that a request's body names.
+func concerns(ctx context.Context, name string) {
+	if place, ok := ctx.Value(concernKey{}).(*string); ok {
+		*place = strings.TrimSpace(name)
+	}
+}
+
+// asked is a request's path with those of its parameters that the operation knows: they say what was to be done, as a bulk
+// operation's selector does. Others may hold what is nobody's business, such as a token in the wrong place.
+func asked(hctx huma.Context) string {
+	u := hctx.URL()
+	given, known := u.Query(), url.Values{}
+	for _, p := range hctx.Operation().Parameters {
+		if values, ok := given[p.Name]; ok && p.In == "query" {
+			known[p.Name] = values
+		}
+	}
+	if len(known) == 0 {
+		return u.EscapedPath()
+	}
+	return u.EscapedPath() + "?" + known.Encode()
+}
+
 // auditBudget is how long the trail may take to write a line: the change has been made by then, and its sender waits.
 const auditBudget = 5 * time.Second
 
 // audit records an operation that takes more than reading. A line that cannot be stored is in the log all the same.
-func (h *handlers) audit(hctx huma.Context, principal access.Principal, requirement access.Requirement, status int) {
+func (h *handlers) audit(hctx huma.Context, principal access.Principal, requirement access.Requirement, concerned string, status int) {
 	if h.guard.Trail == nil || requirement.Role <= access.Viewer || hctx.Method() == http.MethodGet {
 		return
 	}
-	url := hctx.URL()
 	e := control.AuditEntry{Principal: principal.Name, Address: hostOf(hctx.RemoteAddr()), Operation: hctx.Operation().OperationID,
-		Method: hctx.Method(), Path: url.EscapedPath(), Status: status}
+		Method: hctx.Method(), Path: asked(hctx), Connector: concerned, Status: status}
 	if namesConnector(hctx.Operation().Path) {
 		e.Connector = hctx.Param("name")
 	}

@@ -45,8 +45,31 @@ func (h *handlers) authenticated(next http.Handler) http.Handler {
 			tooMany(w, r, h.log)
 			return
 		}
-		next.ServeHTTP(w, r.WithContext(access.With(r.Context(), principal)))
+		ctx := access.With(r.Context(), principal)
+		if h.guard.Authenticator != nil && !h.guard.isPublic(r.URL.Path) {
+			ctx = context.WithValue(ctx, proofKey{}, func() error { return h.sameStill(r, principal) })
+		}
+		next.ServeHTTP(w, r.WithContext(ctx))
 	})
+}
+
+// proofKey is under what a request's context holds how its sender proves their name again.
+type proofKey struct{}
+
+// stillProved is nil if the credentials of a request that takes long are worth what they were when it came.
+func stillProved(ctx context.Context) error {
+	if prove, ok := ctx.Value(proofKey{}).(func() error); ok {
+		return prove()
+	}
+	return nil
+}
+
+func (h *handlers) sameStill(r *http.Request, was access.Principal) error {
+	now, err := h.guard.Authenticator.Authenticate(r)
+	if err == nil && (now.Name != was.Name || now.Role != was.Role || now.Scope.String() != was.Scope.String()) {
+		err = errors.New("the credentials have got another meaning")
+	}
+	return err
 }
 
 func (h *handlers) refuseUnknown(w http.ResponseWriter, r *http.Request, err error) {
@@ -78,10 +101,11 @@ func (h *handlers) authorized(hctx huma.Context, next func(huma.Context)) {
 		err = h.within(ctx, principal, hctx.Param("name"))
 	}
 	var denied *access.DeniedError
+	var concerned string
 	status := http.StatusForbidden
 	switch {
 	case err == nil:
-		next(hctx)
+		next(huma.WithValue(hctx, concernKey{}, &concerned))
 		status = hctx.Status()
 	case errors.As(err, &denied):
 		writeHumaError(hctx, h.log, status, denied.Error())
@@ -90,7 +114,7 @@ func (h *handlers) authorized(hctx huma.Context, next func(huma.Context)) {
 		status = http.StatusServiceUnavailable
 		writeHumaError(hctx, h.log, status, "It cannot be found out now whether this is allowed; see the server's log.")
 	}
-	h.audit(hctx, principal, requirement, status)
+	h.audit(hctx, principal, requirement, concerned, status)
 }
 
 // errUnnamed keeps a route that was built without authenticated from being open to everybody.

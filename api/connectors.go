@@ -95,6 +95,7 @@ func (h *handlers) create(ctx context.Context, in *struct{ Body CreateConnector 
 	if name == "" {
 		name = in.Body.Config["name"]
 	}
+	concerns(ctx, name)
 	info, err := h.service.Create(ctx, control.Create{Name: name, Config: in.Body.Config, InitialState: in.Body.InitialState, Author: by(ctx)})
 	if err != nil {
 		return nil, h.problem(ctx, err)

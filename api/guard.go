@@ -3,7 +3,9 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -32,6 +34,9 @@ type Guard struct {
 	RequestTimeout time.Duration
 	// Origins are the web origins whose pages may call the API (CORS), such as https://ops.example; none by default.
 	Origins []string
+	// ThisMachineOnly refuses requests that name another host than an address or localhost. A page whose own name has been
+	// pointed at 127.0.0.1 is of the same origin to a browser; where nobody has to prove a name, its name gives it away.
+	ThisMachineOnly bool
 }
 
 // NewGuarded is the whole API behind a guard.
@@ -45,27 +50,49 @@ func NewGuarded(service Service, log *slog.Logger, guard Guard) http.Handler {
 	return h.crossOrigin(h.limited(bounded(inner, guard.RequestTimeout)))
 }
 
-// crossOrigin answers browsers for pages of the allowed origins; without any, pages of other origins get nothing.
+// crossOrigin answers browsers for pages of the allowed origins; pages of other origins get nothing. Not letting them read
+// answers would not do: a browser sends for any page what takes no asking first, such as a POST without a body, with the
+// credentials that it remembers, or from a machine that needs none.
 func (h *handlers) crossOrigin(next http.Handler) http.Handler {
-	if len(h.guard.Origins) == 0 {
-		return next
+	allowed := func(*http.Request) bool { return false }
+	answer := func(next http.Handler) http.Handler { return next }
+	if len(h.guard.Origins) > 0 {
+		c := cors.New(cors.Options{AllowedOrigins: h.guard.Origins,
+			AllowedMethods: []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
+			AllowedHeaders: []string{"Authorization", "Content-Type", "If-Match", "If-None-Match", "Idempotency-Key", "Last-Event-ID"},
+			ExposedHeaders: []string{"ETag", "Location", "Retry-After"}})
+		allowed, answer = c.OriginAllowed, c.Handler
 	}
-	return cors.New(cors.Options{AllowedOrigins: h.guard.Origins,
-		AllowedMethods: []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
-		AllowedHeaders: []string{"Authorization", "Content-Type", "If-Match", "If-None-Match", "Idempotency-Key", "Last-Event-ID"},
-		ExposedHeaders: []string{"ETag", "Location", "Retry-After"}}).Handler(next)
+	var same http.CrossOriginProtection
+	return answer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case h.guard.ThisMachineOnly && !isThisMachine(r.Host):
+			writeError(w, r, h.log, http.StatusForbidden, fmt.Sprintf("The request is for the host %q: without authentication only 127.0.0.1, localhost and other addresses are answered; use one of them, or see api.auth and api.allow-unauthenticated-remote.", r.Host))
+		case same.Check(r) != nil && !allowed(r):
+			writeError(w, r, h.log, http.StatusForbidden, "A page of another origin has sent this request; api.cors.origins says which origins may.")
+		default:
+			next.ServeHTTP(w, r)
+		}
+	}))
 }
 
-// bounded gives each request a deadline, and streams of events none, neither for the handler nor for writing.
+// isThisMachine reports whether a Host header names no name but localhost. Names can be pointed anywhere, addresses cannot.
+func isThisMachine(host string) bool {
+	name := strings.Trim(hostOf(host), "[]")
+	return name == "" || name == "localhost" || strings.HasSuffix(name, ".localhost") || net.ParseIP(name) != nil
+}
+
+// isStream reports whether a request is for a stream of events, which lasts as long as its reader.
+func isStream(r *http.Request) bool {
+	path := strings.TrimSuffix(r.URL.Path, "/")
+	return r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/event-stream") &&
+		(path == "/v1/events" || strings.HasPrefix(path, "/v1/connectors/") && strings.HasSuffix(path, "/events"))
+}
+
+// bounded gives each request a deadline, streams of events excepted.
 func bounded(next http.Handler, timeout time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
-			// A server without deadlines, as in tests, has none to lift.
-			_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
-			next.ServeHTTP(w, r)
-			return
-		}
-		if timeout > 0 {
+		if timeout > 0 && !isStream(r) {
 			ctx, cancel := context.WithTimeout(r.Context(), timeout)
 			defer cancel()
 			r = r.WithContext(ctx)

@@ -100,10 +100,22 @@ func (h *handlers) registerV1(a huma.API) {
 	h.registerQueues(a)
 }
 
+// unkeptKey is where an operation's metadata says that its answers are not kept.
+const unkeptKey = "unkept"
+
+// unkept marks a POST that takes no Idempotency-Key: it changes nothing and may be repeated as it is, while an answer that is
+// kept would hold records of other systems for a day.
+func unkept(metadata map[string]any) map[string]any {
+	metadata[unkeptKey] = true
+	return metadata
+}
+
+func isUnkept(op *huma.Operation) bool { return op.Metadata[unkeptKey] == true }
+
 // v1 registers an operation under /v1. Beside op.Errors every operation may fail for what is nobody's request's fault.
 func v1[I, O any](h *handlers, a huma.API, op huma.Operation, f func(context.Context, *I) (*O, error)) {
 	op.Errors = append(op.Errors, http.StatusServiceUnavailable)
-	if op.Method == http.MethodPost {
+	if op.Method == http.MethodPost && !isUnkept(&op) {
 		describeKey(&op)
 		op.Middlewares = append(op.Middlewares, h.once)
 	}

@@ -93,6 +93,7 @@ func (h *handlers) createV1(ctx context.Context, in *struct {
 	if name == "" {
 		name = in.Body.Config["name"]
 	}
+	concerns(ctx, name)
 	made, err := h.service.CreateLabelled(ctx, control.Create{Name: name, Config: in.Body.Config, Labels: in.Body.Labels,
 		InitialState: in.Body.InitialState, Author: by(ctx)}, in.DryRun.DryRun)
 	if err != nil {

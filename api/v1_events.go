@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -85,6 +84,10 @@ const (
 	eventsQuiet = 15 * time.Second
 	// eventsAtOnce is how many events are read in one go.
 	eventsAtOnce = 1000
+	// eventsProve is how often a stream's reader has to prove their name again, by the credentials that they came with.
+	eventsProve = 5 * time.Second
+	// eventsWrite is how long a reader may take to read what was sent.
+	eventsWrite = 30 * time.Second
 )
 
 // follow streams events from now on, or from the one behind lastEventID on.
@@ -123,7 +126,7 @@ func (h *handlers) stream(ctx context.Context, s *eventStream, q control.EventQu
 	}
 	tick := time.NewTicker(eventsEvery)
 	defer tick.Stop()
-	for {
+	for proved := time.Now(); ; {
 		if err := s.send(events, time.Now()); err != nil {
 			return err
 		}
@@ -135,6 +138,12 @@ func (h *handlers) stream(ctx context.Context, s *eventStream, q control.EventQu
 			}
 		}
 		var err error
+		if time.Since(proved) >= eventsProve {
+			if err = stillProved(ctx); err != nil {
+				return err // a token that was revoked, or has expired; the client comes back and is told
+			}
+			proved = time.Now()
+		}
 		if events, err = h.service.EventsAfter(ctx, q, s.floor); err != nil {
 			return err // the client comes back with the last id
 		}
@@ -184,19 +193,23 @@ func (s *eventStream) settle(events []control.Event, now time.Time) {
 }
 
 func (s *eventStream) write(text string) error {
-	if _, err := io.WriteString(s.out, text); err != nil {
+	w, ok := s.out.(http.ResponseWriter)
+	if !ok {
+		_, err := io.WriteString(s.out, text)
 		return err
 	}
-	if w, ok := s.out.(http.ResponseWriter); ok {
-		return http.NewResponseController(w).Flush()
+	c := http.NewResponseController(w)
+	// The server's deadline for a whole answer gives way to one for each part. Where none can be set, as in tests, there is none.
+	_ = c.SetWriteDeadline(time.Now().Add(eventsWrite))
+	if _, err := io.WriteString(w, text); err != nil {
+		return err
 	}
-	return nil
+	return c.Flush()
 }
 
-// unhurried lifts the server's deadlines from a connection on which an answer takes as long as the client listens.
+// unhurried lifts the server's deadline for reading from a connection on which an answer takes as long as the client listens.
 func unhurried(out io.Writer) {
 	if w, ok := out.(http.ResponseWriter); ok {
-		c := http.NewResponseController(w)
-		_ = errors.Join(c.SetReadDeadline(time.Time{}), c.SetWriteDeadline(time.Time{})) // without any, there are none to lift
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // without any, there is none to lift
 	}
 }

@@ -37,6 +37,7 @@ func (h *handlers) registerProbes(a huma.API) {
 		Summary: "Whether a config would work, and what is missing", Description: about + " Keys that are wrong are findings as well.",
 		Errors: []int{http.StatusBadRequest}},
 		func(ctx context.Context, in *struct{ Body CheckBody }) (*body[probe.CheckResult], error) {
+			concerns(ctx, in.Body.Config["name"])
 			r, err := h.service.CheckConfig(ctx, in.Body.Config)
 			return &body[probe.CheckResult]{r}, err
 		})
@@ -46,10 +47,11 @@ func (h *handlers) registerProbes(a huma.API) {
 			r, err := h.service.CheckConnector(ctx, in.Name)
 			return &body[probe.CheckResult]{r}, err
 		})
-	v1(h, a, huma.Operation{OperationID: "v1-preview", Metadata: access.NeedsFiltered(access.Editor), Method: http.MethodPost, Path: "/v1/preview", Tags: group,
+	v1(h, a, huma.Operation{OperationID: "v1-preview", Metadata: unkept(access.NeedsFiltered(access.Editor)), Method: http.MethodPost, Path: "/v1/preview", Tags: group,
 		Summary:     "The first records that a config would copy, before and after each transform",
 		Description: about + " A source is read from its beginning; for a sink its topics are.", Errors: []int{http.StatusBadRequest, http.StatusConflict}},
 		func(ctx context.Context, in *struct{ Body PreviewBody }) (*body[probe.Preview], error) {
+			concerns(ctx, in.Body.Config["name"])
 			p, err := h.service.Preview(ctx, in.Body.Config, in.Body.Limit)
 			return &body[probe.Preview]{p}, err
 		})

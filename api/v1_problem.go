@@ -252,7 +252,7 @@ func documentProblems(doc *huma.OpenAPI) {
 			continue
 		}
 		for _, op := range operations(item) {
-			if op.Method == http.MethodPost {
+			if op.Method == http.MethodPost && !isUnkept(op) {
 				op.Responses["422"] = &huma.Response{Description: "The " + keyHeader + " was used for another request"}
 			}
 			for status, response := range op.Responses {

@@ -15,7 +15,7 @@ type AuditEntry struct {
 	Address   string    `json:"address" example:"192.0.2.7" doc:"Where the request came from; empty for the command line on the catalog."`
 	Operation string    `json:"operation" example:"put-config" doc:"The operation's id in this document."`
 	Method    string    `json:"method" example:"PUT"`
-	Path      string    `json:"path" example:"/connectors/flights-in/config"`
+	Path      string    `json:"path" example:"/connectors/flights-in/config" doc:"With the parameters that the operation knows."`
 	Connector string    `json:"connector" example:"flights-in" doc:"Empty if it concerns no single one."`
 	Status    int       `json:"status" example:"200" doc:"Of the answer: 2xx was done, the others were not."`
 }

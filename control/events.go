@@ -106,7 +106,8 @@ func (s *Service) LastEvent(ctx context.Context) (int64, error) {
 	return id, translate(err, "")
 }
 
-// eventScope tells whether the caller may see a connector's events. One that is gone has no labels.
+// eventScope tells whether the caller may see a connector's events. Nobody knows the labels of one that is gone: it is in no
+// scope that goes by them.
 func (s *Service) eventScope(ctx context.Context) func(name string) (bool, error) {
 	known := map[string]bool{}
 	p, scoped := access.From(ctx)
@@ -120,7 +121,8 @@ func (s *Service) eventScope(ctx context.Context) func(name string) (bool, error
 		if err != nil {
 			return false, translate(err, name)
 		}
-		known[name] = access.Sees(ctx, name, labels)
+		gone := labels == nil
+		known[name] = access.Sees(ctx, name, labels) && !(gone && p.Scope.ByLabel())
 		return known[name], nil
 	}
 }

@@ -42,6 +42,10 @@ func TestTokensOnTheCommandLine(t *testing.T) {
 		require.ErrorContains(t, err, strings.TrimLeft(wrong[0], "-"))
 		require.Equal(t, operate.ExitUsage, operate.ExitCode(err))
 	}
+	for _, name := range []string{"", "a:b", "a\nb", "anonymous", strings.Repeat("x", 256)} {
+		_, err = gantry(t, "token", "create", name, "--catalog-url", url)
+		require.ErrorContains(t, err, "NAME is")
+	}
 	list, err := gantry(t, "token", "list", "--catalog-url", url)
 	require.NoError(t, err)
 	require.Regexp(t, `ci +editor +b a \| team=x +\S+ \S+ +.+ never`, list)
@@ -113,6 +117,13 @@ func TestTheGuardIsBuiltFromSettings(t *testing.T) {
 		require.NoError(t, err)
 		g, err := newGuard(&parts{settings: l})
 		return len(g.Challenges), err
+	}
+	for setting, only := range map[string]bool{"--api-auth=none": true, "--api-auth=tokens": false, "--api-allow-unauthenticated-remote=true": false} {
+		l, err := load(t, setting)
+		require.NoError(t, err)
+		g, err := newGuard(&parts{settings: l})
+		require.NoError(t, err)
+		require.Equal(t, only, g.ThisMachineOnly, setting)
 	}
 	challenges, err := guard()
 	require.NoError(t, err)

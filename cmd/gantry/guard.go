@@ -37,6 +37,7 @@ func newGuard(p *parts) (api.Guard, error) {
 	guard := api.Guard{Public: s.list("api.public"), Trail: control.Trail{Store: p.catalog}, Labels: p.catalog,
 		Rate: float64(s.number("api.rate-limit")), RequestTimeout: timeout, Origins: s.list("api.cors.origins")}
 	if s.get("api.auth") == authNone {
+		guard.ThisMachineOnly = !s.openToAll()
 		return guard, nil
 	}
 	var chain access.Chain

@@ -63,6 +63,9 @@ func listen(p *parts) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s (api.listen): %w", address, err)
 	}
+	if err := s.checkBound(listener.Addr()); err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
 	if files.Cert == "" {
 		return listener, nil
 	}

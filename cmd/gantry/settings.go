@@ -19,6 +19,8 @@ import (
 	"github.com/knadh/koanf/providers/file"
 	"github.com/knadh/koanf/v2"
 	"github.com/spf13/cobra"
+
+	"github.com/gantry-connect/gantry/secrets"
 )
 
 // setting is one thing that a server process can be told: by --flag, by environment or by file, in that order.
@@ -68,6 +70,14 @@ var settings = []setting{
 	{key: "worker.pprof", doc: "serve Go's profiles of the worker on this host:port of the machine; empty: nowhere", check: checkLoopback},
 	{key: "log.level", fallback: "info", doc: "debug, info, warn or error", check: checkLevel},
 	{key: "log.format", fallback: "text", doc: "text or json", check: func(v string) error { return oneOf(v, "text", "json") }},
+}
+
+// shown is a value of the setting as it may be shown. A URL that cannot be read may hold a password anywhere.
+func (s setting) shown(value string) string {
+	if u, err := url.Parse(value); value != "" && (s.secret || (s.key == "catalog.url" && (err != nil || u.Host == ""))) {
+		return "[hidden]"
+	}
+	return secrets.Shown(value, false)
 }
 
 func (s setting) flag() string { return strings.ReplaceAll(s.key, ".", "-") }
@@ -163,7 +173,7 @@ func (l *loaded) check() error {
 			continue
 		}
 		if err := s.check(l.values[s.key]); err != nil {
-			return fmt.Errorf("%s = %q (from %s): %w", s.key, l.values[s.key], l.origins[s.key], err)
+			return fmt.Errorf("%s = %q (from %s): %w", s.key, s.shown(l.values[s.key]), l.origins[s.key], err)
 		}
 	}
 	return nil
@@ -202,13 +212,7 @@ func (l *loaded) print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "SETTING\tVALUE\tFROM\tENVIRONMENT")
 	for _, s := range settings {
-		value := l.values[s.key]
-		if s.secret && value != "" {
-			value = "[hidden]"
-		} else if u, err := url.Parse(value); err == nil && u.User != nil {
-			value = u.Redacted()
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", s.key, value, l.origins[s.key], s.variable())
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", s.key, s.shown(l.values[s.key]), l.origins[s.key], s.variable())
 	}
 	return w.Flush()
 }
@@ -292,9 +296,23 @@ func checkDuration(v string) error {
 func (l *loaded) checkExposure() error {
 	host, _, _ := net.SplitHostPort(l.get("api.listen")) // check has seen it
 	ip := net.ParseIP(host)
-	if host == "localhost" || (ip != nil && ip.IsLoopback()) || l.get("api.auth") != "none" ||
-		l.get("api.allow-unauthenticated-remote") == "true" {
+	if host == "localhost" || (ip != nil && ip.IsLoopback()) || l.get("api.auth") != authNone || l.openToAll() {
 		return nil
 	}
+	return l.exposed()
+}
+
+// checkBound is checkExposure for the address that was got in the end: localhost is what the machine's resolver says.
+func (l *loaded) checkBound(got net.Addr) error {
+	if tcp, ok := got.(*net.TCPAddr); ok && tcp.IP.IsLoopback() || l.get("api.auth") != authNone || l.openToAll() {
+		return nil
+	}
+	return fmt.Errorf("it is %v: %w", got, l.exposed())
+}
+
+// openToAll reports whether whoever reaches the API may be admin, wherever they are.
+func (l *loaded) openToAll() bool { return l.get("api.allow-unauthenticated-remote") == "true" }
+
+func (l *loaded) exposed() error {
 	return fmt.Errorf("api.listen = %q reaches beyond this machine, and api.auth is none: listen on 127.0.0.1, or set api.auth to tokens (gantry token create makes one), or say api.allow-unauthenticated-remote=true if whoever reaches the port may be admin", l.get("api.listen"))
 }

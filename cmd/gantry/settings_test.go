@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -85,10 +86,21 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	require.NotContains(t, out.String(), "hunter")
 	require.Contains(t, out.String(), "[hidden]")
 	require.Equal(t, "postgres://me:hunter2@db/x", l.catalogURL(), "the password of its own wins")
+	l, err = load(t, "--catalog-url", "postgres://db/x?user=me&password=hunter5")
+	require.NoError(t, err)
+	require.NoError(t, l.print(&out))
+	require.Contains(t, out.String(), "postgres://db/x?user=me&password=********")
+	require.NotContains(t, out.String(), "hunter")
+	for _, wrong := range []string{"mysql://me:hunter6@db/x", "postgres//me:hunter6@db/x", "postgres://me:hun\x7fter6@db/x"} {
+		_, err = load(t, "--catalog-url", wrong)
+		require.ErrorContains(t, err, "catalog.url")
+		require.NotContains(t, err.Error(), "ter6")
+	}
 }
 
 func TestListeningBeyondLoopbackHasToBeSaid(t *testing.T) {
-	for listen, refused := range map[string]bool{"127.0.0.1:1": false, "[::1]:1": false, "localhost:1": false, "0.0.0.0:1": true, ":1": true, "10.0.0.1:1": true} {
+	for listen, refused := range map[string]bool{"127.0.0.1:1": false, "[::1]:1": false, "localhost:1": false, "0.0.0.0:1": true, ":1": true, "10.0.0.1:1": true,
+		"[::]:1": true, "[::ffff:127.0.0.1]:1": false, "[::ffff:0.0.0.0]:1": true, "gantry.example:1": true, "127.0.0.1.nip.io:1": true} {
 		l, err := load(t, "--api-listen", listen)
 		require.NoError(t, err)
 		if refused {
@@ -97,10 +109,15 @@ func TestListeningBeyondLoopbackHasToBeSaid(t *testing.T) {
 			require.NoError(t, l.checkExposure(), listen)
 		}
 	}
+	l, err := load(t, "--api-listen", "localhost:1")
+	require.NoError(t, err)
+	require.NoError(t, l.checkBound(&net.TCPAddr{IP: net.IPv6loopback, Port: 1}))
+	require.ErrorContains(t, l.checkBound(&net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 1}), "192.0.2.1:1", "a resolver may say anything of localhost")
 	for _, words := range []string{"--api-allow-unauthenticated-remote=true", "--api-auth=tokens"} {
 		l, err := load(t, "--api-listen", "0.0.0.0:1", words)
 		require.NoError(t, err)
 		require.NoError(t, l.checkExposure())
+		require.NoError(t, l.checkBound(&net.TCPAddr{IP: net.IPv4zero, Port: 1}))
 	}
 }
 

@@ -7,8 +7,10 @@ import (
 	"io"
 	"log/slog"
 	"os/user"
+	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -46,7 +48,21 @@ change, delete), admin (log levels, workers, the audit trail).`
 	return cmd
 }
 
+// checkTokenName keeps out what no client could send as a user's name, and what stands for everybody.
+func checkTokenName(name string) error {
+	switch {
+	case name == "" || len(name) > 255 || strings.ContainsFunc(name, unicode.IsControl) || strings.Contains(name, ":"):
+		return fmt.Errorf("NAME is %q: it must have 1 to 255 bytes, without colons and control characters", name)
+	case name == access.Anonymous.Name:
+		return fmt.Errorf("NAME is %q, which stands for whoever proves no name: choose another", name)
+	}
+	return nil
+}
+
 func createToken(ctx context.Context, c *catalog.Catalog, t catalog.Token, lifetime time.Duration, out io.Writer) error {
+	if err := checkTokenName(t.Name); err != nil {
+		return err
+	}
 	role, err := access.ParseRole(t.Role)
 	if err != nil {
 		return operate.Usage(err)
