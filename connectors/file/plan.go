@@ -121,12 +121,30 @@ func match(pattern string) ([]match1, error) {
 		case err != nil:
 			return nil, fmt.Errorf("look for files: %w", err)
 		case info.Mode().IsRegular():
-			files = append(files, match1{path, info})
+			hidden, err := ofProcesses(path)
+			switch {
+			case os.IsNotExist(err): // it has just gone
+			case err != nil:
+				return nil, fmt.Errorf("look for files: %w", err)
+			case !hidden:
+				files = append(files, match1{path, info})
+			case !isPattern(pattern):
+				return nil, &connector.ConfigError{Field: "file", Value: pattern, Reason: "lies in " + processes + ", where processes show their settings, passwords among them: those are not read"}
+			}
 		case !isPattern(pattern):
 			return nil, &connector.ConfigError{Field: "file", Value: pattern, Reason: "is not a regular file; for a folder use a pattern such as " + filepath.Join(pattern, "*")}
 		}
 	}
 	return files, nil
+}
+
+// processes is where Linux shows what processes hold. A worker's own environment is there, with the passwords of the installation.
+const processes = "/proc"
+
+// ofProcesses reports whether a path leads there, whatever links it goes through.
+func ofProcesses(path string) (bool, error) {
+	real, err := filepath.EvalSymlinks(path)
+	return strings.HasPrefix(real, processes+"/"), err
 }
 
 // roster knows which files are the task's, and what has been read of them before.

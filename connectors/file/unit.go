@@ -344,6 +344,10 @@ func (u *unit) close() {
 // open opens the file, wherever it has been moved to.
 func (u *unit) open() error {
 	for range 2 {
+		// The plan holds no such file. A position that somebody has edited may.
+		if hidden, err := ofProcesses(u.found); err == nil && hidden {
+			return connector.Permanent(fmt.Errorf("%s lies in %s: it is not read", u.found, processes))
+		}
 		file, err := os.Open(u.found)
 		if err == nil {
 			info, err := file.Stat()
