@@ -18,6 +18,10 @@ type Chain []Authenticator
 
 // Authenticate names the sender. The error is an *UnauthenticatedError unless it could not be found out.
 func (c Chain) Authenticate(r *http.Request) (Principal, error) {
+	if len(r.Header.Values("Authorization")) > 1 {
+		// A proxy in front may have looked at another one than this.
+		return Principal{}, &UnauthenticatedError{"it carries credentials twice"}
+	}
 	for _, a := range c {
 		p, err := a.Authenticate(r)
 		if !errors.Is(err, errNotMine) {

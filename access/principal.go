@@ -53,6 +53,9 @@ func Check(ctx context.Context, connector string, labels map[string]string) erro
 		return nil
 	}
 	p, _ := From(ctx)
+	if connector == "" {
+		return &DeniedError{Principal: p.Name, Reason: fmt.Sprintf("a config without a name is outside of the scope %s: name a connector that is within", p.Scope)}
+	}
 	return &DeniedError{Principal: p.Name, Reason: fmt.Sprintf("connector %s is outside of the scope %s", connector, p.Scope)}
 }
 

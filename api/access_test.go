@@ -300,6 +300,7 @@ func TestAScopeBoundsWhatCanBeCreated(t *testing.T) {
 		{byLabel, "PUT", "/connectors/x/config", aSource, 200},
 		{byLabel, "PUT", "/v1/connectors/x/labels", `{"team":"theirs"}`, 403},
 		{byLabel, "PUT", "/connectors/x/pause", "", 202},
+		{byLabel, "POST", "/v1/check", `{"config":` + aSource + `}`, 403},
 		{byName, "PUT", "/connectors/x/pause", "", 403},
 	} {
 		status, _, text := g.as(t, tt.token, tt.method, tt.path, tt.body)
@@ -331,6 +332,13 @@ func TestBasicAuthenticationWithAToken(t *testing.T) {
 		require.NoError(t, res.Body.Close())
 		require.Equal(t, tt.status, res.StatusCode, tt)
 	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, g.URL+"/connectors", nil)
+	require.NoError(t, err)
+	req.Header["Authorization"] = []string{"Bearer " + token, "Bearer x"}
+	res, err := g.Client().Do(req)
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	require.Equal(t, 401, res.StatusCode, "of two, who is in front may have looked at the other one")
 	tokens, err := g.catalog.Tokens(t.Context())
 	require.NoError(t, err)
 	require.NotNil(t, tokens[0].Used)

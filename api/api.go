@@ -164,7 +164,7 @@ func badRequests(doc *huma.OpenAPI) {
 			if op.RequestBody == nil {
 				continue
 			}
-			for _, status := range []int{http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType} {
+			for _, status := range []int{http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType} {
 				content := map[string]*huma.MediaType{} // of its own: each status gets its example
 				for kind, media := range op.Responses["400"].Content {
 					content[kind] = &huma.MediaType{Schema: media.Schema}

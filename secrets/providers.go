@@ -119,6 +119,9 @@ func readBelow(base, inside string) (content string, err error) {
 		return "", errors.New("this worker cannot read the file: " + reasonOf(err))
 	}
 	defer func() { _ = root.Close() }() // only read
+	if info, err := root.Stat(inside); err == nil && !info.Mode().IsRegular() {
+		return "", errors.New("it is no file") // opening a pipe would wait for who writes to it
+	}
 	f, err := root.Open(inside)
 	if err != nil {
 		return "", errors.New("this worker cannot read the file: " + reasonOf(err))

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -197,6 +198,7 @@ func TestReferencesReachOnlyWhatIsAllowed(t *testing.T) {
 	require.NoError(t, os.Symlink(secret, filepath.Join(allowed, "link")))
 	require.NoError(t, os.Symlink("pem", filepath.Join(allowed, "inner")))
 	require.NoError(t, os.Symlink(allowed, filepath.Join(outside, "way-in")))
+	require.NoError(t, syscall.Mkfifo(filepath.Join(allowed, "pipe"), 0o600))
 	r := secrets.NewResolver(secrets.Providers(secrets.Allowed{Env: []string{"S_TEST_*"}, Folders: []string{filepath.Join(allowed, "absent"), allowed}}), nil)
 
 	for ref, want := range map[string]string{
@@ -217,6 +219,7 @@ func TestReferencesReachOnlyWhatIsAllowed(t *testing.T) {
 		"${dir:" + allowed + ":link}": "in none of the folders", "${file:" + allowed + "/../x:y}": "cannot read the file",
 		"${dir:" + allowed + ":../" + filepath.Base(outside) + "/secret}": "a folder reference is", "${file:db.properties:user}": "must be absolute",
 		"${file:" + props + ":absent}": "no such key", "${file:/no/such:key}": "cannot read the file: no such file", "${dir:" + allowed + ":}": "a folder reference is",
+		"${dir:" + allowed + ":pipe}": "it is no file", "${file:" + allowed + ":x}": "it is no file",
 	} {
 		_, problems := r.Resolve(t.Context(), "c", map[string]string{"k": ref, "ok": "${env:S_TEST_ONE}"}, never)
 		require.Len(t, problems, 1, ref)
