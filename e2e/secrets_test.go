@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -25,8 +27,12 @@ import (
 type vault struct {
 	*env
 	role    string
+	metrics string            // where the worker serves them
 	planted map[string]string // secrets by what they are
 }
+
+// odd ends every planted secret but the first: it looks another way in URLs, in JSON, in quotes and in properties.
+const odd = `-/%"<&>'é`
 
 // run is one gantry command on the catalog; it returns what was printed.
 func (e *env) run(settings []string, args ...string) string {
@@ -44,6 +50,9 @@ func newVault(t *testing.T) *vault {
 	v := &vault{env: newEnv(t), role: "r" + strings.ToLower(rand.Text()), planted: map[string]string{}}
 	for _, what := range []string{"password", "wrong password", "wrong password in a URL", "wrong password by reference", "wrong password in a file"} {
 		v.planted[what] = "planted-" + rand.Text()
+		if what != "password" { // which is a literal of SQL
+			v.planted[what] += odd
+		}
 	}
 	db := v.connect()
 	_, err := db.Exec(t.Context(), fmt.Sprintf("create role %s login password '%s'; grant create, usage on schema public to %[1]s", v.role, v.planted["password"]))
@@ -63,19 +72,20 @@ func newVault(t *testing.T) *vault {
 func (v *vault) start() {
 	v.t.Helper()
 	require.NoError(v.t, os.WriteFile(v.path("db.properties"), []byte("password="+v.planted["wrong password in a file"]+"\n"), 0o600))
+	v.metrics = freeAddress(v.t)
 	extra := []string{"GANTRY_SECRETS_KEYSET=" + v.run(nil, "key", "create"), "GANTRY_API_AUTH=tokens", "GANTRY_LOG_LEVEL=debug",
 		"GANTRY_SECRETS_FOLDERS=" + v.dir, "GANTRY_SECRETS_ENV=E2E_*", "E2E_PLANTED=" + v.planted["wrong password by reference"]}
 	listen := freeAddress(v.t)
 	v.api = startProcess(v.t, v.dir, "api", v.settings(append(extra, "GANTRY_API_LISTEN="+listen)...), "api")
 	v.awaitAPI(listen, v.api)
 	v.client.token = v.run(v.settings(), "token", "create", "test", "--role", "admin", "--expires", "1h")
-	v.startWorker(extra...)
+	v.startWorker(append(extra, "GANTRY_WORKER_METRICS="+v.metrics)...)
 }
 
-func (v *vault) url(user string) string {
+func (v *vault) url(user *url.Userinfo) string {
 	u, err := url.Parse(v.targetURL())
 	require.NoError(v.t, err)
-	u.User = url.User(user)
+	u.User = user
 	return u.String()
 }
 
@@ -92,9 +102,10 @@ func TestSecretsStayIn(t *testing.T) {
 	p.db = v.connect()
 	_, err := p.db.Exec(t.Context(), "create table "+table+" (seq bigserial, id bigint, key text, text text); alter table "+table+" owner to "+v.role)
 	require.NoError(t, err)
-	sealed := p.postgresConfig(config{"connection.url": v.url(v.role), "connection.password": v.planted["password"]})
+	sealed := p.postgresConfig(config{"connection.url": v.url(url.User(v.role)), "connection.password": v.planted["password"],
+		"consumer.override.ssl.key.password": v.planted["wrong password"]}) // a key of another system, which changes nothing
 	v.client.put(postgresSink, sealed)
-	withWrong := strings.Replace(v.url(v.role), v.role+"@", v.role+":"+v.planted["wrong password in a URL"]+"@", 1)
+	withWrong := v.url(url.UserPassword(v.role, v.planted["wrong password in a URL"]))
 	wrong := map[string]config{
 		"wrong-sealed": {"connection.password": v.planted["wrong password"]},
 		"wrong-url":    {"connection.url": withWrong, "connection.password": ""},
@@ -102,7 +113,7 @@ func TestSecretsStayIn(t *testing.T) {
 		"wrong-file":   {"connection.password": "${file:" + v.path("db.properties") + ":password}"},
 	}
 	for name, more := range wrong {
-		v.client.put(name, with(p.postgresConfig(config{"connection.url": v.url(v.role)}), more))
+		v.client.put(name, with(p.postgresConfig(config{"connection.url": v.url(url.User(v.role))}), more))
 	}
 	await(t, "all rows are copied with the sealed password", func() error {
 		if n := p.rows(); n < 500 {
@@ -140,6 +151,7 @@ func TestSecretsStayIn(t *testing.T) {
 	for where, text := range surfaces {
 		require.Contains(t, text, postgresSink, "%s was looked at", where)
 		for what, secret := range v.planted {
+			secret = strings.TrimSuffix(secret, odd)
 			if at := strings.Index(text, secret); at >= 0 {
 				t.Errorf("the %s is in %s: …%s", what, where, strings.ReplaceAll(text[max(0, at-300):min(len(text), at+100)], secret, "<SECRET>"))
 			}
@@ -150,7 +162,7 @@ func TestSecretsStayIn(t *testing.T) {
 // surfaces is everything that somebody might look at, in one text each.
 func (v *vault) surfaces(names []string) map[string]string {
 	v.t.Helper()
-	out := map[string]string{"answers": v.answers(names), "histories": v.histories(), "catalog": v.dump()}
+	out := map[string]string{"answers": v.answers(names), "histories": v.histories(), "catalog": v.dump(), "metrics": v.scraped()}
 	for _, process := range []string{"api", "w1"} {
 		text, err := os.ReadFile(v.path(process + ".log"))
 		require.NoError(v.t, err)
@@ -172,17 +184,28 @@ func (v *vault) answers(names []string) string {
 		}
 		fmt.Fprintf(&b, "%s %s: %v %s\n", method, path, err, out)
 	}
-	for _, path := range []string{"/connectors?expand=info&expand=status", "/v1/connectors", "/v1/events?limit=1000", "/v1/audit", "/v1/workers", "/connector-plugins"} {
+	var doc struct {
+		Paths map[string]map[string]json.RawMessage `json:"paths"`
+	}
+	v.client.must("GET", "/openapi.json", nil, &doc)
+	require.Greater(v.t, len(doc.Paths), 40)
+	others := strings.NewReplacer("{number}", "1", "{task}", "0", "{class}", "PostgresSink", "{topic}", "t", "{id}", "w1", "{logger}", "root", "{fingerprint}", "x")
+	for path, methods := range doc.Paths {
+		for _, name := range names {
+			if _, ok := methods["get"]; ok && (name == names[0] || strings.Contains(path, "{name}")) {
+				get("GET", others.Replace(strings.Replace(path, "{name}", name, 1)), nil)
+			}
+		}
+	}
+	for _, path := range []string{"/connectors?expand=info&expand=status", "/v1/events?limit=1000"} {
 		get("GET", path, nil)
 	}
 	for _, name := range names {
-		for _, rest := range []string{"", "/config", "/status", "/tasks", "/offsets", "/topics"} {
-			get("GET", connectorPath(name, rest), nil)
-		}
-		for _, rest := range []string{"", "/config", "/revisions", "/revisions/1", "/revisions/1/diff?against=0", "/revisions/2/diff?against=1", "/events", "/progress", "/labels"} {
+		for _, rest := range []string{"/revisions/1/diff?against=0", "/revisions/2/diff?against=1"} {
 			get("GET", "/v1"+connectorPath(name, rest), nil)
 		}
 		get("POST", "/v1"+connectorPath(name, "/check"), map[string]any{})
+		get("PUT", "/v1"+connectorPath(name, "/config?dry_run=true"), config{"connector.class": "PostgresSink", "topics": "t", "connection.password": v.planted["wrong password"]})
 	}
 	clear := config{"connector.class": "PostgresSink", "topics": "t", "connection.url": "postgres://u:" + v.planted["wrong password in a URL"] + "@no such host/d",
 		"connection.password": v.planted["wrong password"], "batch.max.records": "many", "name": "to-be-refused"}
@@ -191,6 +214,17 @@ func (v *vault) answers(names []string) string {
 	get("POST", "/v1/check", map[string]any{"config": clear})
 	get("POST", "/v1/preview", map[string]any{"config": clear})
 	return b.String()
+}
+
+// scraped is what the worker tells Prometheus.
+func (v *vault) scraped() string {
+	v.t.Helper()
+	res, err := http.Get("http://" + v.metrics + "/metrics")
+	require.NoError(v.t, err)
+	defer res.Body.Close() //nolint:errcheck // only read
+	text, err := io.ReadAll(res.Body)
+	require.NoError(v.t, err)
+	return string(text)
 }
 
 // histories are all events of all workflows, with their payloads.
