@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -55,6 +56,12 @@ type Catalog struct {
 	log  *slog.Logger
 }
 
+// unreadable is why catalog.url cannot be read, without its text: pgx masks passwords in some places only.
+func unreadable(err error) error {
+	text := err.Error()
+	return fmt.Errorf("read catalog.url: %s", strings.TrimPrefix(text[strings.LastIndexByte(text, '`')+1:], ": "))
+}
+
 // Open connects and checks that the catalog's version is this binary's: ErrNotMigrated or ErrNewerCatalog if it is not.
 func Open(ctx context.Context, c Config) (*Catalog, error) {
 	c = c.WithDefaults()
@@ -63,7 +70,7 @@ func Open(ctx context.Context, c Config) (*Catalog, error) {
 	}
 	pc, err := pgxpool.ParseConfig(c.URL)
 	if err != nil {
-		return nil, fmt.Errorf("read catalog.url: %w", err)
+		return nil, unreadable(err)
 	}
 	pc.MaxConns = int32(c.MaxConns)
 	params := pc.ConnConfig.RuntimeParams

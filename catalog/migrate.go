@@ -57,7 +57,7 @@ func migratedVersion(m *migrate.Migrate) (uint, error) {
 func withMigrator(ctx context.Context, url string, f func(*migrate.Migrate) error) (err error) {
 	config, err := pgx.ParseConfig(url)
 	if err != nil {
-		return fmt.Errorf("read catalog.url: %w", err)
+		return unreadable(err)
 	}
 	db := stdlib.OpenDB(*config)
 	defer func() { err = errors.Join(err, db.Close()) }()

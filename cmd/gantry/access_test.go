@@ -46,6 +46,9 @@ func TestTokensOnTheCommandLine(t *testing.T) {
 		_, err = gantry(t, "token", "create", name, "--catalog-url", url)
 		require.ErrorContains(t, err, "NAME is")
 	}
+	_, err = gantry(t, "token", "list", "--catalog-url", "postgres://db/x?user=me&password=hunter2&sslmode=bogus")
+	require.ErrorContains(t, err, "sslmode is invalid")
+	require.NotContains(t, err.Error(), "postgres://")
 	list, err := gantry(t, "token", "list", "--catalog-url", url)
 	require.NoError(t, err)
 	require.Regexp(t, `ci +editor +b a \| team=x +\S+ \S+ +.+ never`, list)

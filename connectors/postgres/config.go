@@ -66,11 +66,19 @@ func check(c *Config) error {
 	return nil
 }
 
+// unreadable is why a text is no connection, without the text: pgx masks only the passwords that it finds, and one that is not
+// escaped may be why it finds nothing.
+func unreadable(err error) error {
+	text := err.Error()
+	return fmt.Errorf("%s; in a URL, what is special in user and password is escaped, as / by %%2F",
+		strings.TrimPrefix(text[strings.LastIndexByte(text, '`')+1:], ": "))
+}
+
 // connection is how to reach the target in the name of task.
 func (c *Config) connection(task connector.Task) (*pgx.ConnConfig, error) {
 	conn, err := pgx.ParseConfig(strings.TrimPrefix(c.URL, "jdbc:"))
 	if err != nil {
-		return nil, err // pgx keeps the password out of it
+		return nil, unreadable(err)
 	}
 	if c.User != "" {
 		conn.User = c.User
