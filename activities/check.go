@@ -28,7 +28,7 @@ type checkup struct {
 }
 
 func (c *checkup) add(severity, code, subject, message, remedy string) {
-	c.findings = append(c.findings, probe.Finding{Severity: severity, Code: code, Subject: subject,
+	c.findings = append(c.findings, probe.Finding{Severity: severity, Code: code, Subject: c.scrub.Text(subject),
 		Message: c.scrub.Text(message), Remedy: c.scrub.Text(remedy)})
 }
 

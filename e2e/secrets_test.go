@@ -133,6 +133,18 @@ func TestSecretsStayIn(t *testing.T) {
 			return nil
 		})
 	}
+	// A path that reads as a URL: its password is one, and FileSource repeats the path where it finds no file.
+	v.client.put("wrong-path", p.sourceConfig("x://u:${env:E2E_PLANTED}@h/none.csv", nil))
+	v.client.awaitStatus("wrong-path", "fails for its file, which is named without the secret", func(s status) error {
+		text := s.Connector.Trace
+		for _, task := range s.Tasks {
+			text += task.Trace
+		}
+		if !strings.Contains(text, "x://u:********@h") {
+			return fmt.Errorf("it says %q", text)
+		}
+		return nil
+	})
 	var shown config
 	v.client.must("GET", connectorPath(postgresSink, "/config"), nil, &shown)
 	require.Equal(t, "********", shown["connection.password"])
@@ -146,7 +158,7 @@ func TestSecretsStayIn(t *testing.T) {
 		}
 		return nil
 	})
-	surfaces := v.surfaces(append([]string{postgresSink, source}, "wrong-sealed", "wrong-url", "wrong-env", "wrong-file"))
+	surfaces := v.surfaces(append([]string{postgresSink, source}, "wrong-sealed", "wrong-url", "wrong-env", "wrong-file", "wrong-path"))
 	require.Contains(t, surfaces["catalog"], "${sealed:", "the passwords are there, sealed")
 	for where, text := range surfaces {
 		require.Contains(t, text, postgresSink, "%s was looked at", where)
