@@ -4,7 +4,9 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -39,7 +41,7 @@ func newProvider(t *testing.T) *provider {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, map[string]any{"issuer": p.URL, "jwks_uri": p.URL + "/keys", "id_token_signing_alg_values_supported": []string{"ES256"}})
+		answer(w, map[string]any{"issuer": p.URL, "jwks_uri": p.URL + "/keys", "id_token_signing_alg_values_supported": []string{"ES256", "HS256", "none"}})
 	})
 	mux.HandleFunc("/keys", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{p.key.Load().Public()}})
@@ -59,6 +61,11 @@ func (p *provider) rotate(t *testing.T, id string) {
 // sign makes a token with these claims on top of good ones; nil removes one.
 func (p *provider) sign(t *testing.T, claims map[string]any) string {
 	t.Helper()
+	return p.signWith(t, jose.SigningKey{Algorithm: jose.ES256, Key: *p.key.Load()}, claims)
+}
+
+func (p *provider) signWith(t *testing.T, key jose.SigningKey, claims map[string]any) string {
+	t.Helper()
 	all := map[string]any{"iss": p.URL, "aud": "gantry", "sub": "ann", "exp": time.Now().Add(time.Hour).Unix(), "realm": map[string]any{"roles": []string{"ops", "x"}}}
 	for name, value := range claims {
 		if all[name] = value; value == nil {
@@ -67,7 +74,7 @@ func (p *provider) sign(t *testing.T, claims map[string]any) string {
 	}
 	body, err := json.Marshal(all)
 	require.NoError(t, err)
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: *p.key.Load()}, nil)
+	signer, err := jose.NewSigner(key, nil)
 	require.NoError(t, err)
 	signed, err := signer.Sign(body)
 	require.NoError(t, err)
@@ -103,8 +110,18 @@ func TestTokensOfAnOpenIDProvider(t *testing.T) {
 	require.Equal(t, "orders-* billing", who.Scope.String())
 
 	forged := p.sign(t, nil)
+	public, err := x509.MarshalPKIXPublicKey(p.key.Load().Public().Key)
+	require.NoError(t, err)
+	shared := jose.JSONWebKey{Key: pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}), KeyID: "first"}
+	stranger, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
 	for what, token := range map[string]string{
 		"expired":            p.sign(t, map[string]any{"exp": time.Now().Add(-time.Minute).Unix()}),
+		"without an end":     p.sign(t, map[string]any{"exp": nil}),
+		"not yet good":       p.sign(t, map[string]any{"nbf": time.Now().Add(time.Hour).Unix()}),
+		"by the public key":  p.signWith(t, jose.SigningKey{Algorithm: jose.HS256, Key: shared}, nil),
+		"by another key":     p.signWith(t, jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: stranger, KeyID: "first"}}, nil),
+		"by an unknown key":  p.signWith(t, jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: stranger, KeyID: "third"}}, nil),
 		"for somebody else":  p.sign(t, map[string]any{"aud": "other"}),
 		"of another issuer":  p.sign(t, map[string]any{"iss": "https://evil.example"}),
 		"without a name":     p.sign(t, map[string]any{"sub": nil}),

@@ -69,6 +69,7 @@ func (h *handlers) crossOrigin(next http.Handler) http.Handler {
 		case h.guard.ThisMachineOnly && !isThisMachine(r.Host):
 			writeError(w, r, h.log, http.StatusForbidden, fmt.Sprintf("The request is for the host %q: without authentication only 127.0.0.1, localhost and other addresses are answered; use one of them, or see api.auth and api.allow-unauthenticated-remote.", r.Host))
 		case same.Check(r) != nil && !allowed(r):
+			h.log.Warn("request of a page of another origin", "address", clientAddress(r), "origin", r.Header.Get("Origin"), "method", r.Method, "path", r.URL.Path)
 			writeError(w, r, h.log, http.StatusForbidden, "A page of another origin has sent this request; api.cors.origins says which origins may.")
 		default:
 			next.ServeHTTP(w, r)

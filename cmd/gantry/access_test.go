@@ -60,8 +60,11 @@ func TestTokensOnTheCommandLine(t *testing.T) {
 	require.ErrorContains(t, err, "there is no token ci")
 	require.Equal(t, operate.ExitNotFound, operate.ExitCode(err))
 
+	require.NoError(t, catalogtest.Open(t, url).RecordAudit(t.Context(), catalog.AuditEntry{Principal: "ann", Operation: "v1-bulk-delete",
+		Path: "/v1/connectors/bulk/delete?selector=team%3Dx", Status: 200}))
 	trail, err := gantry(t, "audit", "--catalog-url", url)
 	require.NoError(t, err)
+	require.Contains(t, trail, "bulk/delete?selector=team%3Dx")
 	require.Contains(t, trail, "create-token ci")
 	require.Contains(t, trail, "revoke-token ci")
 	require.NotContains(t, trail, text)

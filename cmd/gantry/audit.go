@@ -72,9 +72,9 @@ func writeEntries(out io.Writer, entries []catalog.AuditEntry) error {
 
 func tableOfEntries(out io.Writer, entries []catalog.AuditEntry) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tTIME\tPRINCIPAL\tFROM\tOPERATION\tCONNECTOR\tSTATUS")
+	fmt.Fprintln(w, "ID\tTIME\tPRINCIPAL\tFROM\tOPERATION\tCONNECTOR\tSTATUS\tPATH")
 	for _, e := range entries {
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%d\n", e.ID, e.At.Local().Format(time.DateTime), e.Principal, e.Address, e.Operation, e.Connector, e.Status)
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", e.ID, e.At.Local().Format(time.DateTime), e.Principal, e.Address, e.Operation, e.Connector, e.Status, e.Path)
 	}
 	return w.Flush()
 }
