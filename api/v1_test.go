@@ -11,7 +11,9 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -314,6 +316,27 @@ func TestV1PositionsAreEditedAndUndone(t *testing.T) {
 	p, _ = ask[control.Positions](t, s, "POST", url+"/undo", fmt.Sprintf(`{"version":%d}`, history.Items[0].Version), 200)
 	require.Len(t, p.Offsets, 1)
 	s.problem(t, "PATCH", url, `{"offsets":[]}`, 400, "invalid-request")
+}
+
+// Of several who have seen the same position, one changes it: the first generation is no exception, and undoing is a change.
+func TestV1PositionsAreComparedAndSet(t *testing.T) {
+	t.Parallel()
+	s := startV1(t)
+	s.make(t, "x", `{}`)
+	ask[struct{}](t, s, "PUT", "/connectors/x/stop", "", 204)
+	const url = "/v1/connectors/x/offsets"
+	for generation, path := range []string{url, url, url + "/undo"} {
+		method := map[bool]string{true: "POST", false: "PATCH"}[path != url]
+		statuses := make([]int, 8)
+		var g sync.WaitGroup
+		for i := range statuses {
+			body := map[bool]string{true: "", false: fmt.Sprintf(`{"offsets":[{"partition":{"p":1},"offset":{"at":%d}}]}`, 10*generation+i)}[path != url]
+			g.Go(func() { statuses[i], _, _ = s.request(t, method, path, body, "If-Match", fmt.Sprintf(`"%d"`, generation)) })
+		}
+		g.Wait()
+		slices.Sort(statuses)
+		require.Equal(t, []int{200, 412, 412, 412, 412, 412, 412, 412}, statuses, "%s %s at generation %d", method, path, generation)
+	}
 }
 
 func TestV1BulkDoesOneVerbToMany(t *testing.T) {

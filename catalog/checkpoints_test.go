@@ -129,7 +129,7 @@ func TestATaskGoesBackUnderTheSamePlanOnly(t *testing.T) {
 	require.NoError(t, l.Release(ctx))
 	_, err := f.SetDesired(ctx, c.Name, catalog.StateStopped, "ada")
 	require.NoError(t, err)
-	_, err = f.EditPositions(ctx, c.UID, 0, true, nil, "ada")
+	_, err = f.EditPositions(ctx, c.UID, catalog.AnyGeneration, true, nil, "ada")
 	require.NoError(t, err)
 	l = claim(t, k, c.UID, 0)
 	require.Equal(t, 1, remember(1))
@@ -178,7 +178,7 @@ func TestAnEditCanBeUndone(t *testing.T) {
 	before := position("a", 1, "b", 2)
 	require.NoError(t, l.Commit(ctx, catalog.Checkpoint{Position: before}))
 	require.NoError(t, l.Release(ctx))
-	_, err := f.UndoPositions(ctx, c.UID, 1, "ada")
+	_, err := f.UndoPositions(ctx, c.UID, catalog.AnyGeneration, 1, "ada")
 	require.ErrorIs(t, err, catalog.ErrNotFound, "there is no history yet")
 	_, err = f.SetDesired(ctx, c.Name, catalog.StateStopped, "ada")
 	require.NoError(t, err)
@@ -186,10 +186,12 @@ func TestAnEditCanBeUndone(t *testing.T) {
 	_, err = f.EditPositions(ctx, c.UID, 5, true, nil, "ada")
 	require.ErrorIs(t, err, catalog.ErrChanged)
 	offset := `{"n":9}`
-	generation, err := f.EditPositions(ctx, c.UID, 0, true, []catalog.PositionEdit{{Partition: `{"file":"a"}`, Offset: &offset}}, "ada")
+	generation, err := f.EditPositions(ctx, c.UID, catalog.AnyGeneration, true, []catalog.PositionEdit{{Partition: `{"file":"a"}`, Offset: &offset}}, "ada")
 	require.NoError(t, err)
-	_, err = f.EditPositions(ctx, c.UID, generation+1, true, nil, "bob")
-	require.ErrorIs(t, err, catalog.ErrChanged)
+	for _, seen := range []int64{0, generation + 1} {
+		_, err = f.EditPositions(ctx, c.UID, seen, true, nil, "bob")
+		require.ErrorIs(t, err, catalog.ErrChanged, "generation %d was seen", seen)
+	}
 
 	history, err := f.PositionHistory(ctx, c.UID, 10)
 	require.NoError(t, err)
@@ -200,7 +202,9 @@ func TestAnEditCanBeUndone(t *testing.T) {
 	require.Empty(t, history[1].Author, "what the edit found")
 	require.Nil(t, history[1].Task)
 
-	next, err := f.UndoPositions(ctx, c.UID, history[1].Version, "bob")
+	_, err = f.UndoPositions(ctx, c.UID, 0, history[1].Version, "bob")
+	require.ErrorIs(t, err, catalog.ErrChanged)
+	next, err := f.UndoPositions(ctx, c.UID, generation, history[1].Version, "bob")
 	require.NoError(t, err)
 	require.Greater(t, next, generation)
 	now, err := f.Positions(ctx, c.UID)
@@ -212,6 +216,6 @@ func TestAnEditCanBeUndone(t *testing.T) {
 
 	_, err = f.SetDesired(ctx, c.Name, catalog.StateRunning, "ada")
 	require.NoError(t, err)
-	_, err = f.UndoPositions(ctx, c.UID, history[0].Version, "ada")
+	_, err = f.UndoPositions(ctx, c.UID, catalog.AnyGeneration, history[0].Version, "ada")
 	require.ErrorIs(t, err, catalog.ErrNotSettled)
 }

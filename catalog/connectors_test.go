@@ -78,7 +78,7 @@ func TestWhatIsNotThereIsNotFound(t *testing.T) {
 		"QueueMap":        func() error { _, err := f.QueueMap(ctx, 9, "t"); return err },
 		"ConnectorStatus": func() error { _, err := f.ConnectorStatus(ctx, 9); return err },
 		"NoteFailure":     func() error { _, err := f.NoteFailure(ctx, 9, 0, catalog.ErrFenced); return err },
-		"EditPositions":   func() error { _, err := f.EditPositions(ctx, 9, 0, true, nil, "ada"); return err },
+		"EditPositions":   func() error { _, err := f.EditPositions(ctx, 9, catalog.AnyGeneration, true, nil, "ada"); return err },
 		"Claim":           func() error { _, err := f.keeper(t, "w").Claim(ctx, request(9, 0)); return err },
 	}
 	for name, call := range calls {

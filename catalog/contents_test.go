@@ -247,7 +247,7 @@ func TestPositionsAreEditedOnlyWhenSettled(t *testing.T) {
 	k := f.keeper(t, "a")
 	offset := `{"n":9}`
 	edit := func() (int64, error) {
-		return f.EditPositions(ctx, c.UID, 0, false, []catalog.PositionEdit{
+		return f.EditPositions(ctx, c.UID, catalog.AnyGeneration, false, []catalog.PositionEdit{
 			{Partition: partition, Offset: &offset}, {Partition: `{"file":"b"}`},
 		}, "ada")
 	}
@@ -279,7 +279,7 @@ func TestPositionsAreEditedOnlyWhenSettled(t *testing.T) {
 	require.EqualValues(t, 1, claim(t, k, c.UID, 0).Start().PositionGeneration)
 
 	f.exec(t, "update gantry.leases set expires_at = clock_timestamp(), token = null")
-	_, err = f.EditPositions(ctx, c.UID, 0, true, nil, "ada")
+	_, err = f.EditPositions(ctx, c.UID, catalog.AnyGeneration, true, nil, "ada")
 	require.NoError(t, err)
 	got, err = f.Positions(ctx, c.UID)
 	require.NoError(t, err)

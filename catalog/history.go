@@ -78,8 +78,11 @@ func readPositionAt(ctx context.Context, q querier, uid, version int64) (map[str
 
 // UndoPositions makes the position what it was at a point of the history: an edit, under the rules of EditPositions.
 // ErrNotFound if there is no such connector or point.
-func (c *Catalog) UndoPositions(ctx context.Context, uid, version int64, author string) (generation int64, err error) {
+func (c *Catalog) UndoPositions(ctx context.Context, uid, expected, version int64, author string) (generation int64, err error) {
 	conn, err := c.change(ctx, "uid", uid, func(tx pgx.Tx, conn *Connector) error {
+		if err := expectGeneration(conn, expected); err != nil {
+			return err
+		}
 		was, err := readPositionAt(ctx, tx, uid, version)
 		if err != nil {
 			return err

@@ -37,15 +37,18 @@ type PositionEdit struct {
 	Offset    *string
 }
 
+// AnyGeneration is expected by whoever changes a position that they have not looked at.
+const AnyGeneration = -1
+
 // EditPositions changes the position of a connector that is stopped and settled, and raises the position's generation,
 // by which a sink that keeps its own position in its target knows that the catalog's counts. reset first removes every
-// partition. expected is the generation that the caller has seen; 0 is any. The history gets what was there and what is there
+// partition. expected is the generation that the caller has seen, or AnyGeneration. The history gets what was there and what is there
 // now. Whoever owned a task and has not noticed its end is fenced. ErrNotFound; ErrChanged if the generation is another one;
 // ErrNotSettled while the connector is not wanted STOPPED, a task is owned, or a queue is open.
 func (c *Catalog) EditPositions(ctx context.Context, uid, expected int64, reset bool, edits []PositionEdit, author string) (generation int64, err error) {
 	conn, err := c.change(ctx, "uid", uid, func(tx pgx.Tx, conn *Connector) error {
-		if expected != 0 && expected != conn.PositionGeneration {
-			return fmt.Errorf("expected generation %d, it is %d: %w", expected, conn.PositionGeneration, ErrChanged)
+		if err := expectGeneration(conn, expected); err != nil {
+			return err
 		}
 		return editPositions(ctx, tx, conn, reset, edits, author, fmt.Sprintf("reset: %t, partitions: %d", reset, len(edits)))
 	})
@@ -53,6 +56,13 @@ func (c *Catalog) EditPositions(ctx context.Context, uid, expected int64, reset 
 		return 0, fmt.Errorf("edit the positions of connector with uid %d: %w", uid, err)
 	}
 	return conn.PositionGeneration, nil
+}
+
+func expectGeneration(conn *Connector, expected int64) error {
+	if expected != AnyGeneration && expected != conn.PositionGeneration {
+		return fmt.Errorf("expected generation %d, it is %d: %w", expected, conn.PositionGeneration, ErrChanged)
+	}
+	return nil
 }
 
 // editPositions is an edit in a transaction that has locked the connector.

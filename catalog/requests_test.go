@@ -34,7 +34,7 @@ func TestKeptPositionsWaitForTheNextOfTheName(t *testing.T) {
 	conn, err := c.Connector(ctx, "x")
 	require.NoError(t, err)
 	offset := `{"at":5}`
-	_, err = c.EditPositions(ctx, conn.UID, 0, false, []catalog.PositionEdit{{Partition: `{"p":1}`, Offset: &offset}}, "t")
+	_, err = c.EditPositions(ctx, conn.UID, catalog.AnyGeneration, false, []catalog.PositionEdit{{Partition: `{"p":1}`, Offset: &offset}}, "t")
 	require.NoError(t, err)
 	remove(true)
 	require.Empty(t, create("sink"), "another kind's positions mean nothing to it")

@@ -72,7 +72,7 @@ func (s *Service) AlterOffsets(ctx context.Context, name string, offsets []Parti
 	if err != nil {
 		return err
 	}
-	return s.editPositions(ctx, c, 0, false, edits, author)
+	return s.editPositions(ctx, c, catalog.AnyGeneration, false, edits, author)
 }
 
 // ResetOffsets makes every partition begin afresh. The connector has to be stopped; see AlterOffsets.
@@ -81,7 +81,7 @@ func (s *Service) ResetOffsets(ctx context.Context, name, author string) error {
 	if err != nil {
 		return err
 	}
-	return s.editPositions(ctx, c, 0, true, nil, author)
+	return s.editPositions(ctx, c, catalog.AnyGeneration, true, nil, author)
 }
 
 func (s *Service) findStopped(ctx context.Context, name string) (catalog.Connector, error) {
@@ -97,7 +97,7 @@ func notStopped(name string) error {
 		"This can be done for the specified connector by issuing a 'PUT' request to the '/connectors/%s/stop' endpoint", name)
 }
 
-// editPositions edits the position; expected is the generation that it must have, 0 any.
+// editPositions edits the position; expected is the generation that it must have, or catalog.AnyGeneration.
 func (s *Service) editPositions(ctx context.Context, c catalog.Connector, expected int64, reset bool, edits []catalog.PositionEdit, author string) error {
 	return s.whenSettled(ctx, c, func() error {
 		_, err := s.connectors.EditPositions(ctx, c.UID, expected, reset, edits, author)

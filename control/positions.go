@@ -96,10 +96,10 @@ func positionsChanged(generation int64) error {
 	return &ChangedError{fmt.Sprintf("The position has been edited: generation %d is in force, and another was expected", generation)}
 }
 
-// generation is the one that the catalog is to expect; 0 is any.
+// generation is the one that the catalog is to expect.
 func (p Precondition) generation(c catalog.Connector) int64 {
-	if len(p.Match) == 0 {
-		return 0
+	if len(p.Match) == 0 || p.Exists {
+		return catalog.AnyGeneration
 	}
 	return c.PositionGeneration
 }
@@ -167,7 +167,7 @@ func (s *Service) UndoPositions(ctx context.Context, name string, version int64,
 	}
 	known := true
 	err = s.whenSettled(ctx, c, func() error {
-		_, err := s.connectors.UndoPositions(ctx, c.UID, version, author)
+		_, err := s.connectors.UndoPositions(ctx, c.UID, pre.generation(c), version, author)
 		known = !errors.Is(err, catalog.ErrNotFound)
 		return err
 	})

@@ -55,7 +55,7 @@ type Timeline interface {
 	Revisions(ctx context.Context, name string) ([]catalog.Revision, error)
 	RevisionConfig(ctx context.Context, uid, number int64) (catalog.Revision, error)
 	PositionHistory(ctx context.Context, uid int64, limit int) ([]catalog.PositionVersion, error)
-	UndoPositions(ctx context.Context, uid, version int64, author string) (generation int64, err error)
+	UndoPositions(ctx context.Context, uid, expected, version int64, author string) (generation int64, err error)
 	EventsBefore(ctx context.Context, f catalog.EventFilter, before int64, limit int) ([]catalog.Event, error)
 	EventsAfter(ctx context.Context, f catalog.EventFilter, after int64, limit int) ([]catalog.Event, error)
 	LastEvent(ctx context.Context) (id int64, err error)

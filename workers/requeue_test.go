@@ -41,7 +41,7 @@ func TestASourceTakesUpNewQueuesWhenToldTo(t *testing.T) {
 	clear(r.memory.position) // as if it had not begun
 	r.memory.records = nil
 	r.memory.mu.Unlock()
-	_, err = r.catalog.EditPositions(ctx, sink.UID, 0, true, nil, "ada")
+	_, err = r.catalog.EditPositions(ctx, sink.UID, catalog.AnyGeneration, true, nil, "ada")
 	require.NoError(t, err)
 	_, err = service.Requeue(ctx, conn.Name, control.Requeue{Topic: topic}, "ada")
 	require.ErrorAs(t, err, &conflict, "the sink is behind")
