@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -257,73 +258,80 @@ func (a *Activities) previewTopic(ctx context.Context, q probe.Question) (probe.
 	return g.preview, err
 }
 
-// place is how far a queue has been read, and where it ends.
-type place struct {
+// sample is what is left to look at of one queue: offsets from at to before end.
+type sample struct {
 	queue   pipeline.Queue
 	at, end int64
-	share   int // how many records to take
 }
 
-// sampleQueues takes about as much from each queue, from one end or the other; where some hold little, the others give more.
+// sampleQueues takes about as much from each queue, from one end or the other, and more from some where others have too little.
 func (a *Activities) sampleQueues(ctx context.Context, queues []catalog.Queue, from string, d *pipeline.Decoder, g *gallery) error {
-	places := make([]place, len(queues))
-	for i, q := range queues {
-		p := place{queue: pipeline.Queue(q)}
-		var err error
-		if p.at, p.end, err = a.Broker.Bounds(ctx, p.queue); err != nil {
-			return fmt.Errorf("read queue %v: %w", p.queue, err)
-		}
-		places[i] = p
+	place := map[string]int{}
+	err := a.sampleRounds(ctx, queues, from, d, g, place)
+	slices.SortStableFunc(g.preview.Items, func(x, y probe.PreviewItem) int {
+		return cmp.Or(cmp.Compare(place[string(x.Partition)], place[string(y.Partition)]), cmp.Compare(x.Offset, y.Offset))
+	})
+	if err != nil && ctx.Err() != nil && len(g.preview.Items) > 0 {
+		g.preview.Note = fmt.Sprintf("Not all queues could be read within %v.", previewWithin)
+		return nil
 	}
-	for share(places, g.limit-len(g.preview.Items)) && !g.full() {
-		for i := range places {
-			p := &places[i]
-			if from == "latest" {
-				p.at = p.end - int64(p.share)
-			}
-			if err := a.sampleQueue(ctx, p, d, g); err != nil {
-				return fmt.Errorf("read queue %v: %w", p.queue, err)
-			}
+	return err
+}
+
+// sampleRounds shares what is asked for among the queues that have more, until there is enough or no more. place gets the order of the
+// queues, by the form in which items name them.
+func (a *Activities) sampleRounds(ctx context.Context, queues []catalog.Queue, from string, d *pipeline.Decoder, g *gallery, place map[string]int) error {
+	left := make([]*sample, len(queues))
+	for i, q := range queues {
+		left[i] = &sample{queue: pipeline.Queue(q)}
+		var err error
+		if left[i].at, left[i].end, err = a.Broker.Bounds(ctx, left[i].queue); err != nil {
+			return fmt.Errorf("read queue %v: %w", left[i].queue, err)
 		}
-		if from == "latest" {
+	}
+	for {
+		left = slices.DeleteFunc(left, func(s *sample) bool { return s.at >= s.end })
+		if g.full() || len(left) == 0 {
 			return nil
 		}
-	}
-	return nil
-}
-
-// share gives n records among the places, one to each in turn as far as it has any; false if there are none.
-func share(places []place, n int) bool {
-	for i := range places {
-		places[i].share = 0
-	}
-	given := false
-	for more := true; more; {
-		more = false
-		for i := range places {
-			if p := &places[i]; n > 0 && p.at+int64(p.share) < p.end {
-				p.share++
-				n--
-				given, more = true, true
+		for i, s := range left {
+			missing := g.limit - len(g.preview.Items)
+			if g.full() || missing == 0 {
+				return nil
+			}
+			want := (missing + len(left) - i - 1) / (len(left) - i)
+			if err := a.sampleQueue(ctx, s, from, want, d, g, place); err != nil {
+				return fmt.Errorf("read queue %v: %w", s.queue, err)
 			}
 		}
 	}
-	return given
 }
 
-// sampleQueue takes a place's share, or less if the queue ends before: some messages are no records.
-func (a *Activities) sampleQueue(ctx context.Context, p *place, d *pipeline.Decoder, g *gallery) error {
-	partition, err := json.Marshal(map[string]any{"rocketmq_topic": p.queue.Topic, "rocketmq_broker": p.queue.Broker, "rocketmq_queue": p.queue.ID})
+// sampleQueue takes up to want records, and leaves in s what it has not looked at.
+func (a *Activities) sampleQueue(ctx context.Context, s *sample, from string, want int, d *pipeline.Decoder, g *gallery, place map[string]int) error {
+	partition, err := json.Marshal(map[string]any{"rocketmq_topic": s.queue.Topic, "rocketmq_broker": s.queue.Broker, "rocketmq_queue": s.queue.ID})
 	if err != nil {
 		return err
 	}
-	for taken := 0; p.at < p.end && taken < p.share && !g.full(); {
-		pulled, err := a.Broker.Pull(ctx, p.queue, p.at, p.share-taken)
+	if _, known := place[string(partition)]; !known {
+		place[string(partition)] = len(place)
+	}
+	at, end := s.at, s.end
+	if from == "latest" {
+		at = max(at, end-int64(want))
+		s.end = at
+	}
+	for taken := 0; at < end && taken < want && !g.full(); {
+		pulled, err := a.Broker.Pull(ctx, s.queue, at, want-taken)
 		if err != nil {
 			return err
 		}
+		next := pulled.Next
 		for i := range pulled.Messages {
 			m := &pulled.Messages[i]
+			if m.Offset >= end {
+				break
+			}
 			rec, isRecord, err := d.Record(ctx, m)
 			switch {
 			case err != nil:
@@ -333,15 +341,18 @@ func (a *Activities) sampleQueue(ctx context.Context, p *place, d *pipeline.Deco
 				g.add(partition, uint64(m.Offset), &rec)
 				taken++
 			}
-			p.at = m.Offset + 1
-			if taken == p.share || g.full() {
-				return nil
+			if taken == want || g.full() {
+				next = m.Offset + 1
+				break
 			}
 		}
-		if pulled.Next <= p.at && len(pulled.Messages) == 0 {
-			p.at = p.end // nothing more comes
+		if next <= at {
+			next = end // the broker has no more
 		}
-		p.at = max(p.at, pulled.Next)
+		at = next
+	}
+	if from != "latest" {
+		s.at = at
 	}
 	return nil
 }

@@ -141,6 +141,10 @@ func TestADeletedSourceTakesItsTopicsAlong(t *testing.T) {
 	require.Empty(t, a.Problem)
 	require.Len(t, a.Preview.Items, 4)
 	require.Equal(t, "insert", a.Preview.Items[0].Record.Operation)
+	a = r.ask(probe.Question{Kind: probe.KindTopic, Topic: r.topic("numbers"), Limit: 15, From: "latest"})
+	require.Len(t, a.Preview.Items, 15, "all that was asked for, however the records lie in the queues")
+	a = r.ask(probe.Question{Kind: probe.KindTopic, Topic: r.topic("numbers"), Limit: 15, From: "earliest"})
+	require.Len(t, a.Preview.Items, 15)
 	sink := r.drainInto("numbers", 1)
 	sink["name"] = "y"
 	a = r.ask(probe.Question{Kind: probe.KindPreview, Config: sink, Limit: 20})
