@@ -121,12 +121,13 @@ func (p *prober) positions(ctx context.Context) error {
 	}
 	for _, t := range []name{n, {n.schema, n.table + "_owners"}} {
 		there, err := p.there(ctx, t)
-		if err != nil {
-			return err
-		}
-		if !there {
+		switch {
+		case p.closed(err, t):
+			err = nil
+		case err != nil:
+		case !there:
 			err = p.mayCreate(ctx, t, "position.table")
-		} else {
+		default:
 			err = p.mayUse(ctx, t, "SELECT", "INSERT", "UPDATE")
 		}
 		if err != nil {
@@ -139,6 +140,16 @@ func (p *prober) positions(ctx context.Context) error {
 func (p *prober) there(ctx context.Context, t name) (there bool, err error) {
 	err = p.conn.QueryRow(ctx, "select to_regclass($1) is not null", t.String()).Scan(&there)
 	return there, err
+}
+
+// closed reports whether the role may not look into a table's schema, which it then tells.
+func (p *prober) closed(err error, t name) bool {
+	if sqlState(err) != "42501" || t.schema == "" {
+		return false
+	}
+	p.add(connector.SeverityError, "missing-privilege", "schema "+t.schema, fmt.Sprintf("The role %s may not look up the table %s there.", p.role, t),
+		fmt.Sprintf("GRANT USAGE ON SCHEMA %s TO %s;", quote(t.schema), quote(p.role)))
+	return true
 }
 
 // targets looks at the tables that the topics go to, as far as their names are known beforehand.
@@ -166,6 +177,8 @@ func (p *prober) targets(ctx context.Context, topics []string) error {
 func (p *prober) target(ctx context.Context, t name) error {
 	there, err := p.there(ctx, t)
 	switch {
+	case p.closed(err, t):
+		return nil
 	case err != nil:
 		return err
 	case !there && p.config.AutoCreate:
