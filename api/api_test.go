@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -70,6 +71,7 @@ type server struct {
 	*httptest.Server
 	catalog *catalog.Catalog
 	told    *told
+	failing atomic.Bool // see moody
 }
 
 func start(t *testing.T) *server {

@@ -19,11 +19,11 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		(*api).ServeHTTP(w, r)
 		return
 	}
-	var body any = &Error{http.StatusServiceUnavailable, "The server is starting; try again in a moment."}
+	var body any = errorAt(r.URL.Path, http.StatusServiceUnavailable, "The server is starting; try again in a moment.")
 	if r.URL.Path == "/health" || r.URL.Path == "/health/" {
 		body = Health{"starting", "Gantry is starting."}
 	}
-	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Type", contentType(body))
 	w.Header().Set("Retry-After", "1")
 	w.WriteHeader(http.StatusServiceUnavailable)
 	// The client may be gone; there is nobody else to tell.

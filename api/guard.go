@@ -7,8 +7,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -32,6 +35,8 @@ type Guard struct {
 	Rate float64
 	// RequestTimeout bounds one request, streams of events excepted; 0: nothing does.
 	RequestTimeout time.Duration
+	// Stopping is closed when the server is to end: streams of events, which have no end of their own, then end. nil: they do not.
+	Stopping <-chan struct{}
 	// Origins are the web origins whose pages may call the API (CORS), such as https://ops.example; none by default.
 	Origins []string
 	// ThisMachineOnly refuses requests that name another host than an address or localhost. A page whose own name has been
@@ -46,7 +51,7 @@ func NewGuarded(service Service, log *slog.Logger, guard Guard) http.Handler {
 	describe(mux, h)
 	mux.Handle("GET /docs/", http.StripPrefix("/docs", docs()))
 	mux.Handle("GET /docs", http.RedirectHandler("/docs/", http.StatusMovedPermanently))
-	inner := lenient(http.MaxBytesHandler(h.authenticated(orError(mux, log)), maxBodyBytes))
+	inner := lenient(h.legible(http.MaxBytesHandler(h.authenticated(orError(mux, log)), maxBodyBytes)))
 	return h.crossOrigin(h.limited(bounded(inner, guard.RequestTimeout)))
 }
 
@@ -102,20 +107,50 @@ func bounded(next http.Handler, timeout time.Duration) http.Handler {
 	})
 }
 
+// legible refuses what no operation can make sense of: texts that the catalog cannot hold, and under /v1 a query of which a part would
+// be left out. A selector that is dropped silently would leave an operation without it.
+func (h *handlers) legible(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		query, err := url.ParseQuery(r.URL.RawQuery)
+		switch {
+		case !isText(r.URL.Path):
+			writeError(w, r, h.log, http.StatusBadRequest, "The path must be UTF-8 without NUL")
+			return
+		case err != nil && isOurs(r.URL.Path):
+			writeError(w, r, h.log, http.StatusBadRequest, fmt.Sprintf("The query cannot be read: %v; percent-encode what is not a letter or digit", err))
+			return
+		}
+		for name, values := range query {
+			if !isText(name) || slices.ContainsFunc(values, func(v string) bool { return !isText(v) }) {
+				writeError(w, r, h.log, http.StatusBadRequest, fmt.Sprintf("The parameter %q must be UTF-8 without NUL", name))
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
+
 // isOurs tells Gantry's own routes from Kafka Connect's: their errors have another shape.
 func isOurs(path string) bool { return strings.HasPrefix(path, beyond) }
 
 // writeError answers a request that goes no further, in the shape of its path's routes.
 func writeError(w http.ResponseWriter, r *http.Request, log *slog.Logger, status int, message string) {
 	body := errorAt(r.URL.Path, status, message)
-	w.Header().Set("Content-Type", "application/json")
-	if own, ok := body.(huma.ContentTypeFilter); ok {
-		w.Header().Set("Content-Type", own.ContentType("application/json"))
-	}
+	w.Header().Set("Content-Type", contentType(body))
 	w.WriteHeader(status)
 	if err := json.NewEncoder(w).Encode(body); err != nil {
 		log.Debug("answer not written", "path", r.URL.Path, "error", err)
 	}
+}
+
+// contentType is what a body says of itself, JSON otherwise.
+func contentType(body any) string {
+	if own, ok := body.(huma.ContentTypeFilter); ok {
+		return own.ContentType("application/json")
+	}
+	return "application/json"
 }
 
 // writeHumaError is writeError for an operation that huma has found already.

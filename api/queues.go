@@ -41,9 +41,13 @@ func (h *handlers) registerQueues(a huma.API) {
 		Errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusConflict}},
 		func(ctx context.Context, in *struct {
 			Named
-			Body NewQueues `required:"false"`
+			Body *NewQueues
 		}) (*body[QueueList], error) {
-			all, err := h.service.Requeue(ctx, in.Name, control.Requeue{Topic: in.Body.Topic, Force: in.Body.Force}, by(ctx))
+			var wanted control.Requeue
+			if in.Body != nil {
+				wanted = control.Requeue{Topic: in.Body.Topic, Force: in.Body.Force}
+			}
+			all, err := h.service.Requeue(ctx, in.Name, wanted, by(ctx))
 			return &body[QueueList]{QueueList{all}}, err
 		})
 }

@@ -51,7 +51,8 @@ func precondition(match, noneMatch string) (control.Precondition, error) {
 	case "*":
 		pre.Absent = true
 	default:
-		return pre, &control.RequestError{Reason: fmt.Sprintf("If-None-Match = %s: a change takes only *, which stands for \"there is none yet\"", noneMatch)}
+		return pre, &control.RequestError{Reason: fmt.Sprintf("If-None-Match = %s: a change takes only *, which stands for \"there is none yet\"", noneMatch),
+			Field: "If-None-Match", Value: noneMatch, Remedy: "To change only what was read, give its ETag as If-Match."}
 	}
 	if match = strings.TrimSpace(match); match == "" {
 		return pre, nil
@@ -100,25 +101,19 @@ func (h *handlers) registerV1(a huma.API) {
 	h.registerQueues(a)
 }
 
-// unkeptKey is where an operation's metadata says that its answers are not kept.
-const unkeptKey = "unkept"
-
-// unkept marks a POST that takes no Idempotency-Key: it changes nothing and may be repeated as it is, while an answer that is
-// kept would hold records of other systems for a day.
-func unkept(metadata map[string]any) map[string]any {
-	metadata[unkeptKey] = true
-	return metadata
-}
-
-func isUnkept(op *huma.Operation) bool { return op.Metadata[unkeptKey] == true }
-
 // v1 registers an operation under /v1. Beside op.Errors every operation may fail for what is nobody's request's fault.
 func v1[I, O any](h *handlers, a huma.API, op huma.Operation, f func(context.Context, *I) (*O, error)) {
-	op.Errors = append(op.Errors, http.StatusServiceUnavailable)
-	if op.Method == http.MethodPost && !isUnkept(&op) {
+	if op.Method == http.MethodPost {
 		describeKey(&op)
 		op.Middlewares = append(op.Middlewares, h.once)
 	}
+	look(h, a, op, f)
+}
+
+// look is v1 for an operation that changes nothing, whatever its method: repeating it does no harm, and its answer is kept nowhere.
+func look[I, O any](h *handlers, a huma.API, op huma.Operation, f func(context.Context, *I) (*O, error)) {
+	op.Errors = append(op.Errors, http.StatusServiceUnavailable)
+	op.Middlewares = append(op.Middlewares, placed)
 	if op.MaxBodyBytes == 0 {
 		op.MaxBodyBytes = maxBodyBytes
 	}
@@ -129,4 +124,11 @@ func v1[I, O any](h *handlers, a huma.API, op huma.Operation, f func(context.Con
 		}
 		return out, nil
 	})
+}
+
+type instanceKey struct{}
+
+// placed has an operation's problems tell the path that was asked for.
+func placed(hctx huma.Context, next func(huma.Context)) {
+	next(huma.WithValue(hctx, instanceKey{}, hctx.URL().Path))
 }

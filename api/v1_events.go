@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"reflect"
 	"strconv"
@@ -20,7 +21,7 @@ import (
 // Happenings is what the routes about events need.
 type Happenings interface {
 	Events(ctx context.Context, q control.EventQuery) (control.Events, error)
-	// EventsAfter are the oldest events with an id above after, oldest first, at most q.Limit.
+	// EventsAfter are the oldest events with an id above after, oldest first: q.Limit or some more, or fewer if these are all.
 	EventsAfter(ctx context.Context, q control.EventQuery, after int64) ([]control.Event, error)
 	// LastEvent is the id of the newest event, 0 if there is none.
 	LastEvent(ctx context.Context) (int64, error)
@@ -38,8 +39,9 @@ func (h *handlers) registerEvents(a huma.API) {
 	group := []string{"Events"}
 	about := "As JSON newest first. With `Accept: text/event-stream` as a stream, oldest first: each event's data is an item of the JSON answer, its id the one to come back with in Last-Event-ID after an interruption. Events are kept for 30 days."
 	answer := &huma.Response{Description: "OK", Content: map[string]*huma.MediaType{
-		"application/json":  {Schema: a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[control.Events](), true, "Events")},
-		"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString, Description: "Server-sent events, as the HTML standard defines them."}},
+		"application/json": {Schema: a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[control.Events](), true, "Events")},
+		"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString, Description: "Server-sent events, as the HTML standard defines them."},
+			Example: `id: 4711` + "\n" + `data: {"id":4711,"at":"` + exampleTime + `","connector":"flights-in","uid":1856,"kind":"desired","author":"ana","detail":"PAUSED, was RUNNING"}` + "\n\n"},
 	}}
 	v1(h, a, huma.Operation{OperationID: "v1-list-events", Metadata: access.NeedsFiltered(access.Viewer), Method: http.MethodGet, Path: "/v1/events", Tags: group,
 		Summary: "What happened and why", Description: about, Responses: map[string]*huma.Response{"200": answer},
@@ -100,7 +102,8 @@ func (h *handlers) follow(ctx context.Context, q control.EventQuery, lastEventID
 			return nil, err
 		}
 	case err != nil || after < 0:
-		return nil, &control.RequestError{Reason: fmt.Sprintf("Last-Event-ID = %q: must be the id of an event, or 0", lastEventID)}
+		return nil, &control.RequestError{Reason: fmt.Sprintf("Last-Event-ID = %q: must be the id of an event, or 0", lastEventID),
+			Field: "Last-Event-ID", Value: lastEventID, Remedy: "Leave it out to follow from now on."}
 	}
 	// What may be read is found out before the answer begins, so that it can be refused.
 	first, err := h.service.EventsAfter(ctx, q, after)
@@ -110,8 +113,8 @@ func (h *handlers) follow(ctx context.Context, q control.EventQuery, lastEventID
 	return &huma.StreamResponse{Body: func(hctx huma.Context) {
 		hctx.SetHeader("Content-Type", "text/event-stream")
 		hctx.SetHeader("Cache-Control", "no-store")
-		unhurried(hctx.BodyWriter())
-		s := &eventStream{out: hctx.BodyWriter(), sent: map[int64]time.Time{}, floor: after}
+		unread(hctx.BodyWriter())
+		s := &eventStream{out: hctx.BodyWriter(), sent: map[int64]time.Time{}, floor: after, head: after, headAt: time.Now()}
 		if err := h.stream(hctx.Context(), s, q, first); err != nil && hctx.Context().Err() == nil {
 			h.log.Debug("stream of events ended", "error", err)
 		}
@@ -126,17 +129,31 @@ func (h *handlers) stream(ctx context.Context, s *eventStream, q control.EventQu
 	}
 	tick := time.NewTicker(eventsEvery)
 	defer tick.Stop()
-	for proved := time.Now(); ; {
+	more := make(chan time.Time)
+	close(more)
+	proved := time.Now()
+	for readAt := time.Now(); ; {
 		if err := s.send(events, time.Now()); err != nil {
 			return err
 		}
-		if len(events) < q.Limit {
-			select {
-			case <-tick.C:
-			case <-ctx.Done():
-				return ctx.Err()
+		next := tick.C
+		if len(events) >= q.Limit {
+			next = more
+		} else if s.rise(readAt) {
+			head, err := h.service.LastEvent(ctx)
+			if err != nil {
+				return err
 			}
+			s.head, s.headAt = head, time.Now()
 		}
+		select {
+		case <-next:
+		case <-h.guard.Stopping:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		readAt = time.Now()
 		var err error
 		if time.Since(proved) >= eventsProve {
 			if err = stillProved(ctx); err != nil {
@@ -155,7 +172,20 @@ type eventStream struct {
 	out     io.Writer
 	floor   int64               // everything up to this id was sent
 	sent    map[int64]time.Time // what was sent above floor, and when
+	head    int64               // the newest of all events at headAt, for whomever
+	headAt  time.Time
 	spokeAt time.Time
+}
+
+// rise raises the floor over what is not for this client, too, once it was looked through and nothing turns up there any more:
+// it would be read with every look otherwise. It reports whether it is time to see where all events end now.
+func (s *eventStream) rise(readAt time.Time) bool {
+	if readAt.Sub(s.headAt) < eventsSettle {
+		return false
+	}
+	s.floor = max(s.floor, s.head)
+	maps.DeleteFunc(s.sent, func(id int64, _ time.Time) bool { return id <= s.floor })
+	return true
 }
 
 func (s *eventStream) send(events []control.Event, now time.Time) error {
@@ -207,9 +237,9 @@ func (s *eventStream) write(text string) error {
 	return c.Flush()
 }
 
-// unhurried lifts the server's deadline for reading from a connection on which an answer takes as long as the client listens.
-func unhurried(out io.Writer) {
+// unread lifts the server's deadline for reading from a connection on which an answer takes as long as the client listens.
+func unread(out io.Writer) {
 	if w, ok := out.(http.ResponseWriter); ok {
-		_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // without any, there is none to lift
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // without one, there is none to lift
 	}
 }

@@ -33,7 +33,7 @@ type PreviewBody struct {
 func (h *handlers) registerProbes(a huma.API) {
 	group := []string{"Check and preview"}
 	about := "A worker does it, with the real credentials. Nothing is written, and nothing that is read stays anywhere for longer than minutes."
-	v1(h, a, huma.Operation{OperationID: "v1-check", Metadata: access.NeedsFiltered(access.Editor), Method: http.MethodPost, Path: "/v1/check", Tags: group,
+	look(h, a, huma.Operation{OperationID: "v1-check", Metadata: access.NeedsFiltered(access.Editor), Method: http.MethodPost, Path: "/v1/check", Tags: group,
 		Summary: "Whether a config would work, and what is missing", Description: about + " Keys that are wrong are findings as well.",
 		Errors: []int{http.StatusBadRequest}},
 		func(ctx context.Context, in *struct{ Body CheckBody }) (*body[probe.CheckResult], error) {
@@ -41,13 +41,13 @@ func (h *handlers) registerProbes(a huma.API) {
 			r, err := h.service.CheckConfig(ctx, in.Body.Config)
 			return &body[probe.CheckResult]{r}, err
 		})
-	v1(h, a, huma.Operation{OperationID: "v1-check-connector", Metadata: access.Needs(access.Operator), Method: http.MethodPost, Path: "/v1/connectors/{name}/check", Tags: group,
+	look(h, a, huma.Operation{OperationID: "v1-check-connector", Metadata: access.Needs(access.Operator), Method: http.MethodPost, Path: "/v1/connectors/{name}/check", Tags: group,
 		Summary: "Whether a connector's config works, and what is missing", Description: about, Errors: []int{http.StatusNotFound}},
 		func(ctx context.Context, in *Named) (*body[probe.CheckResult], error) {
 			r, err := h.service.CheckConnector(ctx, in.Name)
 			return &body[probe.CheckResult]{r}, err
 		})
-	v1(h, a, huma.Operation{OperationID: "v1-preview", Metadata: unkept(access.NeedsFiltered(access.Editor)), Method: http.MethodPost, Path: "/v1/preview", Tags: group,
+	look(h, a, huma.Operation{OperationID: "v1-preview", Metadata: access.NeedsFiltered(access.Editor), Method: http.MethodPost, Path: "/v1/preview", Tags: group,
 		Summary:     "The first records that a config would copy, before and after each transform",
 		Description: about + " A source is read from its beginning; for a sink its topics are.", Errors: []int{http.StatusBadRequest, http.StatusConflict}},
 		func(ctx context.Context, in *struct{ Body PreviewBody }) (*body[probe.Preview], error) {
@@ -55,10 +55,10 @@ func (h *handlers) registerProbes(a huma.API) {
 			p, err := h.service.Preview(ctx, in.Body.Config, in.Body.Limit)
 			return &body[probe.Preview]{p}, err
 		})
-	v1(h, a, huma.Operation{OperationID: "v1-preview-topic", Metadata: access.Needs(access.Editor), Method: http.MethodGet, Path: "/v1/topics/{topic}/preview", Tags: group,
+	look(h, a, huma.Operation{OperationID: "v1-preview-topic", Metadata: access.Needs(access.Editor), Method: http.MethodGet, Path: "/v1/topics/{topic}/preview", Tags: group,
 		Summary: "Records of a topic", Description: about, Errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusConflict}},
 		func(ctx context.Context, in *struct {
-			Topic     string `path:"topic" maxLength:"127" example:"flights" doc:"The topic's name."`
+			Topic     string `path:"topic" maxLength:"127" pattern:"^[%|a-zA-Z0-9_-]+$" patternDescription:"letters, digits, _, -, % and |" example:"flights" doc:"The topic's name."`
 			Limit     int    `query:"limit" minimum:"1" maximum:"100" default:"10" doc:"At most so many records."`
 			From      string `query:"from" enum:"earliest,latest" default:"earliest" doc:"From which end of the queues."`
 			Converter string `query:"converter" enum:"json,string,bytes" default:"json" doc:"How the values became bytes."`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"reflect"
@@ -149,8 +150,11 @@ func fieldProblem(err error) FieldProblem {
 	if errors.As(err, &detailer) {
 		d := detailer.ErrorDetail()
 		f := FieldProblem{Field: d.Location, Message: d.Message}
-		if text, ok := d.Value.(string); ok && !holdsConfig(d.Location) {
-			f.Value = text
+		if !holdsConfig(d.Location) {
+			switch d.Value.(type) {
+			case string, bool, int, int32, int64, float64:
+				f.Value = fmt.Sprint(d.Value)
+			}
 		}
 		return f
 	}
@@ -167,14 +171,28 @@ func problemV1(ctx context.Context, err error, log *slog.Logger) error {
 	if err == nil {
 		return nil
 	}
-	if p := knownProblem(err); p != nil {
-		return p
+	p := knownProblem(err)
+	if p == nil {
+		p = failure(ctx, err, log)
 	}
+	if p.Instance == "" {
+		p.Instance, _ = ctx.Value(instanceKey{}).(string)
+	}
+	return p
+}
+
+// failure is the problem of an error that does not say itself what is wrong.
+func failure(ctx context.Context, err error, log *slog.Logger) *Problem {
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
-		return newProblem(499, codeClientGone, "the client went away") // nobody reads it
+		return newProblem(statusClientGone, codeClientGone, "the client went away") // nobody reads it
 	}
 	log.Error("request failed", "error", err)
-	if errors.Is(err, control.ErrUnavailable) {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil:
+		p := newProblem(http.StatusServiceUnavailable, codeUnavailable, "It took longer than api.request-timeout allows.")
+		p.Remedy = "See what has become of it, and try again."
+		return p
+	case errors.Is(err, control.ErrUnavailable):
 		p := newProblem(http.StatusServiceUnavailable, codeUnavailable, "The catalog cannot be reached.")
 		p.Remedy = "Nothing was lost. Try again, and see the server's log."
 		return p
@@ -203,7 +221,9 @@ func knownProblem(err error) *Problem {
 	case errors.As(err, &notFound):
 		return newProblem(http.StatusNotFound, codeNotFound, notFound.Error())
 	case errors.As(err, &exists):
-		return newProblem(http.StatusConflict, codeExists, exists.Error())
+		p := newProblem(http.StatusConflict, codeExists, exists.Error())
+		p.Field, p.Value, p.Remedy = "name", exists.Name, "Choose another name, or change the connector that has it."
+		return p
 	case errors.As(err, &conflict):
 		return newProblem(http.StatusConflict, codeConflict, conflict.Error())
 	case errors.As(err, &changed):
@@ -212,6 +232,7 @@ func knownProblem(err error) *Problem {
 		return p
 	case errors.As(err, &request):
 		p := newProblem(http.StatusBadRequest, codeInvalidRequest, request.Error())
+		p.Field, p.Value, p.Remedy = request.Field, request.Value, request.Remedy
 		return p
 	case errors.As(err, &config):
 		return configProblem(config)
@@ -252,7 +273,7 @@ func documentProblems(doc *huma.OpenAPI) {
 			continue
 		}
 		for _, op := range operations(item) {
-			if op.Method == http.MethodPost && !isUnkept(op) {
+			if takesKey(op) {
 				op.Responses["422"] = &huma.Response{Description: "The " + keyHeader + " was used for another request"}
 			}
 			for status, response := range op.Responses {
@@ -262,6 +283,11 @@ func documentProblems(doc *huma.OpenAPI) {
 			}
 		}
 	}
+}
+
+// takesKey reports whether an operation is carried out once for each Idempotency-Key.
+func takesKey(op *huma.Operation) bool {
+	return slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool { return p.Name == keyHeader })
 }
 
 // operations are those of one path.

@@ -48,7 +48,7 @@ func (h *handlers) registerRevisions(a huma.API) {
 		Description: "With If-Match only if the config is still the one that was read; with If-None-Match: * only if there is no connector yet. " +
 			"Only tasks whose part of the work changes are started again. A paused or stopped connector stays so. " +
 			"With dry_run the ETag is the revision that would be in force, which tells whether a hidden secret is the same.",
-		Responses: also("201", "Created; Location names it"),
+		Responses: also("201", "Created, or with dry_run it would be; Location names it"),
 		Errors:    []int{http.StatusBadRequest, http.StatusConflict, http.StatusPreconditionFailed}}, h.putConfigV1)
 	v1(h, a, huma.Operation{OperationID: "v1-list-revisions", Metadata: access.Needs(access.Viewer), Method: http.MethodGet, Path: "/v1/connectors/{name}/revisions", Tags: group,
 		Summary: "Every config that a connector has had, newest first", Errors: []int{http.StatusBadRequest, http.StatusNotFound}},
@@ -103,7 +103,7 @@ func (h *handlers) putConfigV1(ctx context.Context, in *struct {
 	}
 	out := &configOutput{Status: http.StatusOK, ETag: etag(made.Number), Body: made.Config}
 	if created {
-		out.Status, out.Location = http.StatusCreated, locationV1(in.Name)
+		out.Status, out.Location = http.StatusCreated, locationV1(made.Config["name"])
 	}
 	return out, nil
 }

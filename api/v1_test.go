@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,14 +31,41 @@ import (
 // startV1 starts the API with every answer held against the OpenAPI document.
 func startV1(t *testing.T) *server {
 	t.Helper()
+	return startV1Guarded(t, api.Guard{})
+}
+
+func startV1Guarded(t *testing.T, guard api.Guard) *server {
+	t.Helper()
 	s := &server{catalog: catalogtest.New(t), told: &told{}}
-	service := control.New(control.Options{Connectors: s.catalog, Progress: s.catalog, Notifier: s.told, Plugins: plugins,
+	service := control.New(control.Options{Connectors: moody{s.catalog, &s.failing}, Progress: s.catalog, Notifier: s.told, Plugins: plugins,
 		Prober: replier{s.catalog}, Environment: "env-1", Version: "0.1.0", Logger: slog.New(slog.DiscardHandler)})
 	t.Cleanup(service.Close)
-	s.Server = httptest.NewServer(api.New(service, slog.New(slog.DiscardHandler)))
+	s.Server = httptest.NewServer(api.NewGuarded(service, slog.New(slog.DiscardHandler), guard))
 	t.Cleanup(s.Close)
 	s.judged(t)
 	return s
+}
+
+// moody is a catalog of which a call fails on request.
+type moody struct {
+	*catalog.Catalog
+	failing *atomic.Bool
+}
+
+func (m moody) Rebalance(ctx context.Context) (int, error) {
+	if m.failing.Load() {
+		return 0, errors.New("the catalog is away")
+	}
+	return m.Catalog.Rebalance(ctx)
+}
+
+// Connector is what it was a revision ago, on request, as if somebody changed it right after it was read.
+func (m moody) Connector(ctx context.Context, name string) (catalog.Connector, error) {
+	c, err := m.Catalog.Connector(ctx, name)
+	if m.failing.Load() {
+		c.Revision--
+	}
+	return c, err
 }
 
 // replier answers questions as a worker would, without looking anywhere.
@@ -331,7 +360,9 @@ func TestV1PositionsAreComparedAndSet(t *testing.T) {
 		var g sync.WaitGroup
 		for i := range statuses {
 			body := map[bool]string{true: "", false: fmt.Sprintf(`{"offsets":[{"partition":{"p":1},"offset":{"at":%d}}]}`, 10*generation+i)}[path != url]
-			g.Go(func() { statuses[i], _, _ = s.request(t, method, path, body, "If-Match", fmt.Sprintf(`"%d"`, generation)) })
+			g.Go(func() {
+				statuses[i], _, _ = s.request(t, method, path, body, "If-Match", fmt.Sprintf(`"%d"`, generation))
+			})
 		}
 		g.Wait()
 		slices.Sort(statuses)
@@ -497,9 +528,10 @@ func TestV1AKeyMakesARequestSafeToRepeat(t *testing.T) {
 	s.problem(t, "POST", "/v1/connectors", wish, 409, "exists")
 	s.problem(t, "POST", "/v1/connectors", wish, 400, "invalid-request", "Idempotency-Key", strings.Repeat("k", 300))
 
-	s.problem(t, "POST", "/v1/check", `{"config":`+source+`}`, 503, "no-worker", "Idempotency-Key", "k2")
-	require.NoError(t, s.catalog.UpsertWorker(t.Context(), catalog.Worker{ID: "w1", Host: "h", Capacity: 1}))
-	ask[probe.CheckResult](t, s, "POST", "/v1/check", `{"config":`+source+`}`, 200, "Idempotency-Key", "k2")
+	s.failing.Store(true)
+	s.problem(t, "POST", "/v1/workers/rebalance", "", 503, "unavailable", "Idempotency-Key", "k2")
+	s.failing.Store(false)
+	ask[control.Rebalance](t, s, "POST", "/v1/workers/rebalance", "", 202, "Idempotency-Key", "k2")
 
 	kept := func(key, fingerprint string) string {
 		sum := sha256.Sum256([]byte("answer kept under\n" + key))
@@ -507,7 +539,7 @@ func TestV1AKeyMakesARequestSafeToRepeat(t *testing.T) {
 		require.NoError(t, err)
 		return a.Fingerprint
 	}
-	ask[probe.CheckResult](t, s, "POST", "/v1/check", `{"config":`+source+`}`, 200, "Idempotency-Key", "k4")
+	ask[control.Rebalance](t, s, "POST", "/v1/workers/rebalance", "", 202, "Idempotency-Key", "k4")
 	require.Len(t, kept("k2", ""), 43)
 	require.NotEqual(t, kept("k2", ""), kept("k4", ""), "without the key, which is not kept, nobody can try what a body may have held")
 	_, answered, err := s.catalog.TakeAnswer(t.Context(), "anonymous", "k2", "")

@@ -72,7 +72,6 @@ func TestWhatIsNotThereIsNotFound(t *testing.T) {
 		"DeleteConnector": func() error { return f.DeleteConnector(ctx, "x", "ada") },
 		"SavePlan":        func() error { _, err := f.SavePlan(ctx, 9, 1, nil); return err },
 		"PlannedTask":     func() error { _, err := f.PlannedTask(ctx, 9, 0); return err },
-		"Revisions":       func() error { _, err := f.Revisions(ctx, "x"); return err },
 		"RevisionConfig":  func() error { _, err := f.RevisionConfig(ctx, 9, 1); return err },
 		"Schema":          func() error { _, err := f.Schema(ctx, "x"); return err },
 		"QueueMap":        func() error { _, err := f.QueueMap(ctx, 9, "t"); return err },
@@ -99,9 +98,13 @@ func TestAnUnchangedConfigMakesNoRevision(t *testing.T) {
 	require.EqualValues(t, 2, changed.Revision)
 	require.Equal(t, "bob", changed.Author)
 
-	revisions, err := f.Revisions(ctx, c.Name)
+	newest, err := f.Revisions(ctx, c.UID, 0, 1)
 	require.NoError(t, err)
-	require.Len(t, revisions, 2)
+	require.Len(t, newest, 1)
+	oldest, err := f.Revisions(ctx, c.UID, newest[0].Number, 10)
+	require.NoError(t, err)
+	require.Len(t, oldest, 1)
+	revisions := []catalog.Revision{oldest[0], newest[0]}
 	before, after, two := "t", "u", "2"
 	require.Equal(t, []catalog.Change{{Key: "tasks.max", New: &two}, {Key: "topic", Old: &before, New: &after}},
 		revisions[1].Diff(revisions[0]))
@@ -124,11 +127,11 @@ func TestConcurrentConfigsAllGetARevision(t *testing.T) {
 		})
 	}
 	require.NoError(t, g.Wait())
-	revisions, err := f.Revisions(ctx, c.Name)
+	revisions, err := f.Revisions(ctx, c.UID, 0, 100)
 	require.NoError(t, err)
 	require.Len(t, revisions, 11)
 	for i, r := range revisions {
-		require.EqualValues(t, i+1, r.Number)
+		require.EqualValues(t, 11-i, r.Number)
 	}
 }
 

@@ -46,21 +46,19 @@ func (r Revision) Diff(before Revision) []Change {
 	return changes
 }
 
-// Revisions reads every config that a connector has had, oldest first; ErrNotFound if there is no such connector.
-func (c *Catalog) Revisions(ctx context.Context, name string) ([]Revision, error) {
+// Revisions reads the newest configs that a connector has had, newest first, at most limit: those with a number below the given
+// one, which is 0 to begin with the newest. Every connector has one; there is none if it is gone.
+func (c *Catalog) Revisions(ctx context.Context, uid, below int64, limit int) ([]Revision, error) {
 	rows, err := c.pool.Query(ctx, `
-		select r.number, r.class, r.config, r.author, r.at
-		from gantry.revisions r join gantry.connectors c using (uid)
-		where c.name = @name order by r.number`, pgx.StrictNamedArgs{"name": name})
+		select number, class, config, author, at from gantry.revisions
+		where uid = @uid and (@below::bigint = 0 or number < @below) order by number desc limit @limit`,
+		pgx.StrictNamedArgs{"uid": uid, "below": below, "limit": limit})
 	if err != nil {
-		return nil, fmt.Errorf("list the revisions of connector %s: %w", name, err)
+		return nil, fmt.Errorf("list the revisions of connector with uid %d: %w", uid, err)
 	}
 	revisions, err := pgx.CollectRows(rows, pgx.RowToStructByName[Revision])
-	if err == nil && len(revisions) == 0 {
-		err = ErrNotFound
-	}
 	if err != nil {
-		return nil, fmt.Errorf("list the revisions of connector %s: %w", name, err)
+		return nil, fmt.Errorf("list the revisions of connector with uid %d: %w", uid, err)
 	}
 	return revisions, nil
 }

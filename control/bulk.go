@@ -67,7 +67,8 @@ func (s *Service) Bulk(ctx context.Context, b Bulk) (BulkResult, error) {
 		return BulkResult{}, err
 	}
 	if sel.IsEmpty() && len(b.Names) == 0 && !b.All {
-		return BulkResult{}, &RequestError{"nothing says which connectors: give a selector, names, or all=true for every one"}
+		return BulkResult{}, &RequestError{Reason: "nothing says which connectors: give a selector, names, or all=true for every one", Field: "selector",
+			Remedy: "Add selector=…, name=… or all=true to the query."}
 	}
 	all, err := s.connectors.Connectors(ctx)
 	if err != nil {

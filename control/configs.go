@@ -82,5 +82,6 @@ func (s *Service) PatchConfig(ctx context.Context, name string, patch map[string
 }
 
 func nameMismatch(given, name string) error {
-	return &RequestError{fmt.Sprintf("Connector name configuration (%s) doesn't match connector name in the URL (%s)", given, name)}
+	return &RequestError{Reason: fmt.Sprintf("Connector name configuration (%s) doesn't match connector name in the URL (%s)", given, name),
+		Field: "name", Value: given, Remedy: "Leave name out of the config, or give the same one."}
 }

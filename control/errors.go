@@ -32,7 +32,12 @@ type ForbiddenError struct{ Reason string }
 func (e *ForbiddenError) Error() string { return e.Reason }
 
 // RequestError says what is wrong with a request apart from a connector's config.
-type RequestError struct{ Reason string }
+type RequestError struct {
+	Reason string
+	Field  string // at fault, where it is one
+	Value  string // that was given there
+	Remedy string // where Reason does not say what to do
+}
 
 func (e *RequestError) Error() string { return e.Reason }
 

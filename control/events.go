@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -69,13 +70,30 @@ func (s *Service) Events(ctx context.Context, q EventQuery) (Events, error) {
 			break
 		}
 	}
-	if len(out.Items) == 0 && q.Connector != "" && before == 0 {
-		_, err = s.find(ctx, q.Connector) // neither events nor a connector: not found
+	if len(out.Items) == 0 && q.Connector != "" && q.Cursor == "" {
+		err = s.everKnown(ctx, q.Connector)
 	}
 	return out, err
 }
 
-// EventsAfter are the oldest events behind an id that the caller may see, oldest first, at most q.Limit.
+// everKnown is nil if there is a connector of the name, or are events of one that is gone.
+func (s *Service) everKnown(ctx context.Context, name string) error {
+	_, err := s.find(ctx, name)
+	var missing *NotFoundError
+	if !errors.As(err, &missing) {
+		return err
+	}
+	events, ferr := s.connectors.EventsBefore(ctx, catalog.EventFilter{Connector: name}, 0, 1)
+	switch {
+	case ferr != nil:
+		return translate(ferr, name)
+	case len(events) > 0:
+		return nil
+	}
+	return err
+}
+
+// EventsAfter are the oldest events behind an id that the caller may see, oldest first: q.Limit or some more, or fewer if these are all.
 func (s *Service) EventsAfter(ctx context.Context, q EventQuery, after int64) ([]Event, error) {
 	sees := s.eventScope(ctx)
 	events := []Event{}
@@ -94,7 +112,7 @@ func (s *Service) EventsAfter(ctx context.Context, q EventQuery, after int64) ([
 				events = append(events, eventOf(e))
 			}
 		}
-		if len(batch) < q.Limit || len(events) > 0 {
+		if len(batch) < q.Limit || len(events) >= q.Limit {
 			return events, nil
 		}
 	}

@@ -32,6 +32,8 @@ func taskHealth(state State, row catalog.TaskStatus) (Health, string) {
 		return HealthRestarting, ""
 	case state == Paused:
 		return HealthPaused, ""
+	case state == Stopped:
+		return HealthStopped, ""
 	case state != Running:
 		return HealthUnassigned, "no worker has it"
 	case row.Silent:

@@ -3,15 +3,22 @@ package control
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/gantry-connect/gantry/catalog"
 	"github.com/gantry-connect/gantry/connector"
 	"github.com/gantry-connect/gantry/selector"
 )
 
+// What to do where labels or a selector are wrong.
+const (
+	labelRule    = "Keys and values have at most 63 letters, digits, -, _ and ., keys also a prefix and a slash before them."
+	selectorRule = "Separate conditions by commas: a=b, a!=b, a in (b,c), a notin (b,c), a, !a; and percent-encode the whole."
+)
+
 func checkLabels(labels map[string]string) error {
 	if err := selector.Check(labels); err != nil {
-		return &RequestError{err.Error()}
+		return &RequestError{Reason: err.Error(), Field: "labels", Remedy: labelRule}
 	}
 	return nil
 }
@@ -20,7 +27,7 @@ func checkLabels(labels map[string]string) error {
 func parseSelector(text string) (selector.Selector, error) {
 	s, err := selector.Parse(text)
 	if err != nil {
-		return s, &RequestError{err.Error()}
+		return s, &RequestError{Reason: err.Error(), Field: "selector", Value: text, Remedy: selectorRule}
 	}
 	return s, nil
 }
@@ -69,6 +76,7 @@ func (s *Service) CreateLabelled(ctx context.Context, c Create, dryRun bool) (Ov
 	} else if !errors.As(err, &missing) {
 		return Overview{}, err
 	}
-	return s.overview(catalog.View{Connector: catalog.Connector{Name: wanted.Name, Class: wanted.Class,
+	now := time.Now().UTC()
+	return s.overview(catalog.View{Connector: catalog.Connector{Revision: 1, Created: now, Updated: now, Name: wanted.Name, Class: wanted.Class,
 		Kind: string(connector.Kind(wanted.Kind)), Desired: wanted.Desired, Config: wanted.Config, Labels: wanted.Labels}}), nil
 }

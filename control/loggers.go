@@ -57,7 +57,7 @@ func (s *Service) Logger(name string) (LoggerLevel, error) {
 // one. The other processes follow within seconds.
 func (s *Service) SetLogger(ctx context.Context, name, level string, everywhere bool) ([]string, error) {
 	if level == "" {
-		return nil, &RequestError{"Desired 'level' parameter was not specified in request."}
+		return nil, &RequestError{Reason: "Desired 'level' parameter was not specified in request."}
 	}
 	parsed, ok := logging.ParseLevel(level)
 	if !ok {

@@ -62,7 +62,7 @@ func offsetsOf(c catalog.Connector, positions map[string]string) ([]PartitionOff
 // named stay as they are. The connector has to be stopped; while its tasks are still ending this waits, though not for long.
 func (s *Service) AlterOffsets(ctx context.Context, name string, offsets []PartitionOffset, author string) error {
 	if len(offsets) == 0 {
-		return &RequestError{"Partitions / offsets need to be provided for an alter offsets request"}
+		return &RequestError{Reason: "Partitions / offsets need to be provided for an alter offsets request"}
 	}
 	c, err := s.findStopped(ctx, name)
 	if err != nil {
@@ -200,7 +200,7 @@ const (
 )
 
 func requestError(format string, args ...any) *RequestError {
-	return &RequestError{fmt.Sprintf(format, args...)}
+	return &RequestError{Reason: fmt.Sprintf(format, args...)}
 }
 
 // sinkEdit reads a sink's partition and offset, under RocketMQ's names or Kafka's. brokers are those that have queues of a

@@ -53,7 +53,8 @@ func (s *Service) EditPositions(ctx context.Context, name string, edits []Partit
 		return Positions{}, err
 	}
 	if len(edits) == 0 {
-		return Positions{}, &RequestError{"offsets: give at least one partition with its offset"}
+		return Positions{}, &RequestError{Reason: "offsets: give at least one partition with its offset", Field: "offsets",
+			Remedy: "Take the partitions from GET; to forget all of them, use DELETE."}
 	}
 	changes, err := s.positionEdits(ctx, c, edits)
 	if err != nil {

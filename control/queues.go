@@ -68,7 +68,7 @@ func (s *Service) Queues(ctx context.Context, name string) ([]TopicQueues, error
 func (s *Service) findSource(ctx context.Context, name string) (catalog.Connector, error) {
 	c, err := s.find(ctx, name)
 	if err == nil && c.Kind != string(connector.KindSource) {
-		err = &RequestError{fmt.Sprintf("Connector %s is a sink: only a source spreads its keys over queues; a sink takes up new queues by itself", name)}
+		err = &RequestError{Reason: fmt.Sprintf("Connector %s is a sink: only a source spreads its keys over queues; a sink takes up new queues by itself", name)}
 	}
 	return c, err
 }

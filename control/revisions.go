@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gantry-connect/gantry/catalog"
@@ -52,7 +52,7 @@ type Diff struct {
 
 // Timeline is where what was is read.
 type Timeline interface {
-	Revisions(ctx context.Context, name string) ([]catalog.Revision, error)
+	Revisions(ctx context.Context, uid, below int64, limit int) ([]catalog.Revision, error)
 	RevisionConfig(ctx context.Context, uid, number int64) (catalog.Revision, error)
 	PositionHistory(ctx context.Context, uid int64, limit int) ([]catalog.PositionVersion, error)
 	UndoPositions(ctx context.Context, uid, expected, version int64, author string) (generation int64, err error)
@@ -73,6 +73,17 @@ func (s *Service) ConfigAt(ctx context.Context, name string) (RevisionConfig, er
 // ReplaceConfig puts a config into force if pre holds; where there is no connector it makes one, which created tells. A dry run
 // gives the revision that would be in force: the present one if the config is the same, secrets included.
 func (s *Service) ReplaceConfig(ctx context.Context, name string, config map[string]string, pre Precondition, dryRun bool, author string) (made RevisionConfig, created bool, err error) {
+	name = strings.TrimSpace(name)
+	made, created, err = s.replaceConfig(ctx, name, config, pre, dryRun, author)
+	var exists *ExistsError
+	var missing *NotFoundError
+	if errors.As(err, &exists) || errors.As(err, &missing) { // somebody else has created or deleted it meanwhile
+		made, created, err = s.replaceConfig(ctx, name, config, pre, dryRun, author)
+	}
+	return made, created, err
+}
+
+func (s *Service) replaceConfig(ctx context.Context, name string, config map[string]string, pre Precondition, dryRun bool, author string) (made RevisionConfig, created bool, err error) {
 	if given, ok := config["name"]; ok && given != name {
 		return RevisionConfig{}, false, nameMismatch(given, name)
 	}
@@ -108,7 +119,7 @@ func (s *Service) ReplaceConfig(ctx context.Context, name string, config map[str
 func (s *Service) createConfig(ctx context.Context, c Create, dryRun bool) (RevisionConfig, bool, error) {
 	if dryRun {
 		wanted, err := s.prepare(ctx, c)
-		return RevisionConfig{Revision{Class: wanted.Class}, secrets.ShownConfig(wanted.Config)}, true, err
+		return RevisionConfig{Revision{Number: 1, Class: wanted.Class}, secrets.ShownConfig(wanted.Config)}, true, err
 	}
 	made, err := s.create(ctx, c)
 	if err != nil {
@@ -177,24 +188,20 @@ func (s *Service) Revisions(ctx context.Context, name string, p Page) (Revisions
 	if err != nil {
 		return Revisions{}, err
 	}
-	all, err := s.connectors.Revisions(ctx, name)
+	all, err := s.connectors.Revisions(ctx, c.UID, below, p.Limit+1) // the last on the page is compared with the one before it
 	if err != nil {
 		return Revisions{}, translate(err, name)
 	}
 	out := Revisions{Items: []Revision{}}
-	for i, r := range slices.Backward(all) {
-		if below != 0 && r.Number >= below {
-			continue
-		}
-		if len(out.Items) == p.Limit {
-			out.Next = strconv.FormatInt(out.Items[p.Limit-1].Number, 10)
-			break
-		}
+	for i, r := range all[:min(len(all), p.Limit)] {
 		var before catalog.Revision
-		if i > 0 {
-			before = all[i-1]
+		if i+1 < len(all) {
+			before = all[i+1]
 		}
 		out.Items = append(out.Items, revisionInfo(c, r, before))
+	}
+	if len(all) > p.Limit {
+		out.Next = strconv.FormatInt(out.Items[p.Limit-1].Number, 10)
 	}
 	return out, nil
 }
@@ -206,7 +213,8 @@ func cursorNumber(cursor string) (int64, error) {
 	}
 	n, err := strconv.ParseInt(cursor, 10, 64)
 	if err != nil || n < 1 {
-		return 0, requestError("cursor = %q: take it from next of the page before", cursor)
+		return 0, &RequestError{Reason: fmt.Sprintf("cursor = %q: take it from next of the page before", cursor), Field: "cursor", Value: cursor,
+			Remedy: "Leave it out to begin with the first page."}
 	}
 	return n, nil
 }

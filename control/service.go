@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gantry-connect/gantry/catalog"
@@ -66,6 +67,7 @@ type Service struct {
 	secrets     *secrets.Box
 	log         *slog.Logger
 	telling     sync.WaitGroup // Close waits for it
+	unheard     atomic.Int64   // when Temporal last kept a request waiting for too long, in Unix nanoseconds
 }
 
 // Options are what a Service is made of; all fields are needed unless they say otherwise.
@@ -88,6 +90,8 @@ type Options struct {
 const (
 	tellPatience = 2 * time.Second
 	tellWithin   = 30 * time.Second
+	// tellAgain is how long nobody waits for Temporal after it was waited for in vain: one request may change many connectors.
+	tellAgain = 5 * time.Second
 )
 
 // New makes a Service. Close it when no request is under way any more.
@@ -342,11 +346,15 @@ func (s *Service) tell(ctx context.Context, name string) {
 			s.log.Warn("workflow not told of a change, the reconciling schedule will", "connector", name, "error", err)
 		}
 	})
+	if time.Since(time.Unix(0, s.unheard.Load())) < tellAgain {
+		return
+	}
 	patience := time.NewTimer(tellPatience)
 	defer patience.Stop()
 	select {
 	case <-told:
 	case <-patience.C:
+		s.unheard.Store(time.Now().UnixNano())
 	}
 }
 
@@ -415,7 +423,8 @@ func desiredState(initial string) (catalog.State, error) {
 	case "STOPPED":
 		return catalog.StateStopped, nil
 	}
-	return "", &RequestError{fmt.Sprintf("initial_state = %q: must be RUNNING, PAUSED or STOPPED", initial)}
+	return "", &RequestError{Reason: fmt.Sprintf("initial_state = %q: must be RUNNING, PAUSED or STOPPED", initial), Field: "initial_state", Value: initial,
+		Remedy: "Give one of these, or leave it out for RUNNING."}
 }
 
 func translate(err error, name string) error {
@@ -429,7 +438,10 @@ func translate(err error, name string) error {
 	case errors.Is(err, catalog.ErrDeleting):
 		return &ConflictError{fmt.Sprintf("Connector %s is being deleted; try again when it is gone", name)}
 	case errors.Is(err, catalog.ErrKindFixed):
-		return &RequestError{fmt.Sprintf("Connector %s: a source cannot become a sink, nor a sink a source: delete it and create it again", name)}
+		return &RequestError{Reason: fmt.Sprintf("Connector %s: a source cannot become a sink, nor a sink a source: delete it and create it again", name),
+			Field: "connector.class"}
+	case errors.Is(err, catalog.ErrChanged):
+		return &ChangedError{fmt.Sprintf("Connector %s has been changed meanwhile", name)}
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }

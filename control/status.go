@@ -113,24 +113,26 @@ func (s *Service) Progress(ctx context.Context, name string) ([]TaskProgress, er
 	if err != nil {
 		return nil, translate(err, name)
 	}
-	plan, err := s.plan(ctx, c)
+	plan, err := s.progress.Plan(ctx, c.UID) // of a stopped connector, too: it tells how far the tasks have come
 	if err != nil {
-		return nil, err
+		return nil, translate(err, name)
 	}
-	for _, t := range plan {
-		if !slices.ContainsFunc(rows, func(r catalog.TaskStatus) bool { return r.Task == t.Number }) {
-			rows = append(rows, catalog.TaskStatus{Task: t.Number, State: string(Unassigned), UpdatedAt: c.Updated, // nobody has taken it up yet
-				LagRecords: -1, LagBytes: -1})
+	slices.SortFunc(plan, func(a, b catalog.PlannedTask) int { return a.Number - b.Number })
+	out := make([]TaskProgress, len(plan))
+	for i, t := range plan {
+		r := catalog.TaskStatus{Task: t.Number, UpdatedAt: c.Updated, LagRecords: -1, LagBytes: -1} // nobody has taken it up yet
+		if at := slices.IndexFunc(rows, func(r catalog.TaskStatus) bool { return r.Task == t.Number }); at >= 0 {
+			r = rows[at]
 		}
-	}
-	slices.SortFunc(rows, func(a, b catalog.TaskStatus) int { return a.Task - b.Task })
-	out := make([]TaskProgress, len(rows))
-	for i, r := range rows {
-		out[i] = TaskProgress{Task: r.Task, State: State(r.State), WorkerID: r.Worker, Records: r.CommittedRecords, Bytes: r.CommittedBytes,
+		state := taskStatus(r.Task, c.Desired, r, "").State
+		if c.Desired == catalog.StateStopped {
+			state = Stopped
+		}
+		out[i] = TaskProgress{Task: r.Task, State: state, WorkerID: r.Worker, Records: r.CommittedRecords, Bytes: r.CommittedBytes,
 			LagRecords: r.LagRecords, LagBytes: r.LagBytes, LagSeconds: lagSeconds(r), RecordsPerSecond: r.RatePerSecond,
 			Filtered: r.Filtered, Bad: r.Bad, DeadLetters: r.DeadLetters, Retries: r.Retries, Retrying: r.Retrying,
 			LastRecordAt: r.LastRecordAt, NextRetryAt: r.NextRetryAt, UpdatedAt: r.UpdatedAt}
-		out[i].Health, out[i].Reason = taskHealth(taskStatus(r.Task, c.Desired, r, "").State, r)
+		out[i].Health, out[i].Reason = taskHealth(state, r)
 	}
 	return out, nil
 }

@@ -130,6 +130,7 @@ func (s *Service) problems(config map[string]string) (connector.Plugin, connecto
 	defs := keysOf(plugin, config)
 	wrong := transformProblems(plugin, config)
 	problems := withoutUndefined(unknownKeys(config, defs), wrong)
+	problems = append(problems, unstorable(config)...)
 	found := append(asProblems(checkFramework(plugin.Kind, config)), asProblems(plugin.Check(config))...)
 	found = append(append(found, converterProblems(config)...), wrong...)
 	for _, p := range found {
@@ -139,6 +140,16 @@ func (s *Service) problems(config map[string]string) (connector.Plugin, connecto
 		}
 	}
 	return plugin, problems
+}
+
+// unstorable are the keys and values that the catalog cannot hold.
+func unstorable(config map[string]string) (problems connector.ConfigErrors) {
+	for _, key := range slices.Sorted(maps.Keys(config)) {
+		if strings.ContainsRune(key, 0) || strings.ContainsRune(config[key], 0) {
+			problems = append(problems, &connector.ConfigError{Field: key, Reason: "must not hold the character NUL (\\u0000): remove it"})
+		}
+	}
+	return problems
 }
 
 // converterKeys are the keys that name converters.
@@ -294,11 +305,11 @@ func (s *Service) Validate(class string, values map[string]*string) (Validation,
 	found.problems = append(found.problems, nulls...)
 	given := found.config["connector.class"]
 	if given == "" {
-		return Validation{}, &RequestError{"connector.class is missing from the config"}
+		return Validation{}, &RequestError{Reason: "connector.class is missing from the config"}
 	}
 	plugin, err := s.plugins.Find(given)
 	if err != nil {
-		return Validation{}, &RequestError{err.Error()}
+		return Validation{}, &RequestError{Reason: err.Error()}
 	}
 	if named, err := s.plugins.Find(class); err != nil || named.Class != plugin.Class {
 		return Validation{}, requestError("Included connector type %s does not match request type %s", given, class)

@@ -142,6 +142,7 @@ func openAPI(ctx context.Context, p *parts, gate *api.Gate) (*control.Service, e
 	if err != nil {
 		return nil, err
 	}
+	guard.Stopping = ctx.Done()
 	gate.Open(api.NewGuarded(service, p.levels.Logger("api"), guard))
 	return service, nil
 }
