@@ -201,6 +201,9 @@ func TestV1ProgressOfPausedAndStoppedConnectors(t *testing.T) {
 			require.Equal(t, want.health, p.Health)
 		}
 	}
+	require.NoError(t, s.catalog.ReportStatus(t.Context(), []catalog.TaskStatus{{UID: c.UID, Task: 1, State: "RUNNING"}}))
+	progress, _ := ask[[]control.TaskProgress](t, s, "GET", "/v1/connectors/x/progress", "", 200)
+	require.Equal(t, control.Running, progress[1].State, "it is still ending, and whoever waits for that can tell")
 }
 
 // A server that starts says so in the shape of the route that was asked for.

@@ -117,24 +117,40 @@ func (s *Service) Progress(ctx context.Context, name string) ([]TaskProgress, er
 	if err != nil {
 		return nil, translate(err, name)
 	}
-	slices.SortFunc(plan, func(a, b catalog.PlannedTask) int { return a.Number - b.Number })
-	out := make([]TaskProgress, len(plan))
-	for i, t := range plan {
-		r := catalog.TaskStatus{Task: t.Number, UpdatedAt: c.Updated, LagRecords: -1, LagBytes: -1} // nobody has taken it up yet
-		if at := slices.IndexFunc(rows, func(r catalog.TaskStatus) bool { return r.Task == t.Number }); at >= 0 {
-			r = rows[at]
-		}
+	rows = tasksToShow(rows, plan, c)
+	out := make([]TaskProgress, len(rows))
+	for i, r := range rows {
 		state := taskStatus(r.Task, c.Desired, r, "").State
 		if c.Desired == catalog.StateStopped {
 			state = Stopped
 		}
-		out[i] = TaskProgress{Task: r.Task, State: state, WorkerID: r.Worker, Records: r.CommittedRecords, Bytes: r.CommittedBytes,
+		shown := state
+		if r.State == string(Running) {
+			shown = Running // it is still ending
+		}
+		out[i] = TaskProgress{Task: r.Task, State: shown, WorkerID: r.Worker, Records: r.CommittedRecords, Bytes: r.CommittedBytes,
 			LagRecords: r.LagRecords, LagBytes: r.LagBytes, LagSeconds: lagSeconds(r), RecordsPerSecond: r.RatePerSecond,
 			Filtered: r.Filtered, Bad: r.Bad, DeadLetters: r.DeadLetters, Retries: r.Retries, Retrying: r.Retrying,
 			LastRecordAt: r.LastRecordAt, NextRetryAt: r.NextRetryAt, UpdatedAt: r.UpdatedAt}
 		out[i].Health, out[i].Reason = taskHealth(state, r)
 	}
 	return out, nil
+}
+
+// tasksToShow are the tasks of the plan, and those of older plans that still run.
+func tasksToShow(rows []catalog.TaskStatus, plan []catalog.PlannedTask, c catalog.Connector) []catalog.TaskStatus {
+	planned := map[int]bool{}
+	for _, t := range plan {
+		planned[t.Number] = true
+	}
+	show := slices.DeleteFunc(slices.Clone(rows), func(r catalog.TaskStatus) bool { return !planned[r.Task] && r.State != string(Running) })
+	for _, t := range plan {
+		if !slices.ContainsFunc(rows, func(r catalog.TaskStatus) bool { return r.Task == t.Number }) {
+			show = append(show, catalog.TaskStatus{Task: t.Number, UpdatedAt: c.Updated, LagRecords: -1, LagBytes: -1}) // nobody has taken it up yet
+		}
+	}
+	slices.SortFunc(show, func(a, b catalog.TaskStatus) int { return a.Task - b.Task })
+	return show
 }
 
 func connectorState(desired catalog.State, own catalog.ConnectorStatus) State {
