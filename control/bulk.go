@@ -6,6 +6,8 @@ import (
 	"errors"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/gantry-connect/gantry/catalog"
 )
 
@@ -79,20 +81,41 @@ func (s *Service) Bulk(ctx context.Context, b Bulk) (BulkResult, error) {
 	for _, name := range b.Names {
 		missing[name] = true
 	}
+	var chosen []catalog.Connector
 	for _, c := range all {
 		if c.Desired == catalog.StateDeleted || !sees(ctx, c) || (len(b.Names) > 0 && !missing[c.Name]) {
 			continue
 		}
 		delete(missing, c.Name)
 		if sel.Matches(c.Labels) {
-			result.add(s.bulkOne(ctx, c, b))
+			chosen = append(chosen, c)
 		}
+	}
+	for _, item := range s.bulkAll(ctx, chosen, b) {
+		result.add(item)
 	}
 	for name := range missing {
 		result.add(failedItem(name, &NotFoundError{"Connector " + name + " not found"}))
 	}
 	slices.SortFunc(result.Items, func(a, b BulkItem) int { return cmp.Compare(a.Name, b.Name) })
 	return result, nil
+}
+
+// bulkAtOnce is how many connectors are changed side by side: telling a workflow takes a while, and a request may concern hundreds.
+const bulkAtOnce = 8
+
+func (s *Service) bulkAll(ctx context.Context, chosen []catalog.Connector, b Bulk) []BulkItem {
+	items := make([]BulkItem, len(chosen))
+	var g errgroup.Group // owns all calls
+	g.SetLimit(bulkAtOnce)
+	for i, c := range chosen {
+		g.Go(func() error {
+			items[i] = s.bulkOne(ctx, c, b)
+			return nil
+		})
+	}
+	_ = g.Wait() // what fails is an item
+	return items
 }
 
 func (r *BulkResult) add(item BulkItem) {
