@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/url"
 	"strings"
@@ -67,6 +68,16 @@ func TestAProbeSaysWhatIsMissingAndMendsIt(t *testing.T) {
 	codes, _ = g.found(config, "orders", "lines")
 	require.Empty(t, codes)
 	require.Zero(t, g.count("select count(*) from pg_class where relname = 'lines'"), "a check creates nothing")
+
+	g.exec("create schema closed")
+	g.exec("create table closed.t (id int primary key)")
+	elsewhere := maps.Clone(config)
+	elsewhere["table"] = "closed.t"
+	codes, all = g.found(elsewhere)
+	require.Equal(t, []string{"missing-privilege schema closed"}, codes)
+	g.exec(all[len(all)-1].Remedy)
+	codes, _ = g.found(elsewhere)
+	require.Equal(t, []string{`missing-privilege table "closed"."t"`}, codes)
 
 	config["auto.evolve"] = "true"
 	codes, _ = g.found(config, "orders")
