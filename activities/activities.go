@@ -27,7 +27,7 @@ type (
 		RequestRestart(ctx context.Context, name string, r catalog.Restart, author string) (catalog.Connector, error)
 		Restarts(ctx context.Context, uid, afterSeq int64) ([]catalog.Restart, error)
 		Forget(ctx context.Context, uid int64) error
-		TopicsToDrop(ctx context.Context, uid int64) ([]string, error)
+		drops
 	}
 	plans interface {
 		Plan(ctx context.Context, uid int64) ([]catalog.PlannedTask, error)

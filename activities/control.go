@@ -99,42 +99,6 @@ func (a *Activities) requestRestart(ctx context.Context, name string, verb workf
 	return err
 }
 
-// FinishDelete has the catalog forget a connector, which frees its name. Topics go first, where they are to.
-func (a *Activities) FinishDelete(ctx context.Context, in workflows.FinishDeleteInput) error {
-	if err := a.dropTopics(ctx, in); err != nil {
-		return err
-	}
-	return a.Catalog.Forget(ctx, in.UID)
-}
-
-const (
-	// dropWithin bounds the removal of one topic: a broker that is down must not keep the connector's name taken.
-	dropWithin = 3 * time.Second
-
-	eventTopicDropped catalog.EventKind = "topic dropped"
-	eventTopicStays   catalog.EventKind = "topic not dropped"
-)
-
-// dropTopics removes the topics that are to go with the connector. One that cannot be removed stays, and an event tells so.
-func (a *Activities) dropTopics(ctx context.Context, in workflows.FinishDeleteInput) error {
-	topics, err := a.Catalog.TopicsToDrop(ctx, in.UID)
-	if err != nil {
-		return err
-	}
-	for _, topic := range topics {
-		e := catalog.Event{UID: in.UID, Connector: in.Name, Kind: eventTopicDropped, Detail: topic}
-		dctx, cancel := context.WithTimeout(ctx, dropWithin)
-		if err := a.Topics.DeleteTopic(dctx, topic); err != nil {
-			e.Kind, e.Detail = eventTopicStays, fmt.Sprintf("%s: %v; delete it with mqadmin deleteTopic", topic, err)
-		}
-		cancel()
-		if err := a.Catalog.RecordEvent(ctx, e); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // SetConnectorStatus stores the state that REST shows, with the worker that says so.
 func (a *Activities) SetConnectorStatus(ctx context.Context, in workflows.SetConnectorStatusInput) error {
 	return a.Catalog.SetConnectorStatus(ctx, in.UID, catalog.ConnectorStatus{State: string(in.State),

@@ -65,3 +65,14 @@ func (c *Catalog) TopicsToDrop(ctx context.Context, uid int64) ([]string, error)
 	}
 	return topics, nil
 }
+
+// TopicDone takes a topic off those that have to go, and records what became of it.
+func (c *Catalog) TopicDone(ctx context.Context, topic string, e Event) error {
+	b := &pgx.Batch{} // one transaction
+	b.Queue("delete from gantry.used_topics where uid = @uid and topic = @topic", pgx.StrictNamedArgs{"uid": e.UID, "topic": topic})
+	queueEvent(b, e)
+	if err := c.pool.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("record what became of topic %s: %w", topic, err)
+	}
+	return nil
+}
