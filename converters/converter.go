@@ -36,7 +36,7 @@ var classes = []struct{ suffix, name string }{
 
 // jsonOptions are the keys behind "key.converter." or "value.converter." that the json converter knows.
 type jsonOptions struct {
-	Enable  bool   `config:"schemas.enable" default:"false" doc:"Whether each message carries its schema, in an envelope {\"schema\":…,\"payload\":…} that RocketMQ Connect and Kafka Connect read. Without it the schema travels as a fingerprint."`
+	Enable  bool   `config:"schemas.enable" default:"false" doc:"Whether each message carries its schema, in an envelope {\"schema\":…,\"payload\":…} that RocketMQ Connect and Kafka Connect read. Without it the schema travels as a fingerprint. Where the converter is named by a class of Kafka Connect or RocketMQ Connect the default is true, as theirs is."`
 	Cache   int    `config:"schemas.cache.size" default:"1000" min:"1" max:"1000000" doc:"How many schemas each instance keeps prepared."`
 	Decimal string `config:"decimal.format" default:"BASE64" enum:"BASE64,NUMERIC" doc:"How decimals are written in the envelope: as bytes in base64, or as numbers. Both are read."`
 	Names   string `config:"schemas.names" default:"rocketmq" enum:"rocketmq,kafka" doc:"Whose names for date, time, timestamp and decimal are written in the envelope. Both are read."`

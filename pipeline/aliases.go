@@ -83,10 +83,23 @@ func ResolveAliases(given map[string]string) (config, from map[string]string, er
 			from[name] = key
 		}
 	}
+	envelopesByClass(config)
 	if len(problems) > 0 {
 		return config, from, problems
 	}
 	return config, from, nil
+}
+
+// envelopesByClass has a JSON converter that is named by its class write and read envelopes where nothing else is said, as the
+// class does in Kafka Connect and RocketMQ Connect. Named json it has Gantry's default.
+func envelopesByClass(config map[string]string) {
+	for _, key := range []string{"key.converter", "value.converter"} {
+		option := key + ".schemas.enable"
+		_, given := config[option]
+		if class := config[key]; !given && strings.Contains(class, ".") && strings.HasSuffix(class, "JsonConverter") {
+			config[option] = "true"
+		}
+	}
 }
 
 // canonicalKey is what a key is called here; "" if it changes nothing.
