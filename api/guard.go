@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -51,7 +53,7 @@ func NewGuarded(service Service, log *slog.Logger, guard Guard) http.Handler {
 	describe(mux, h)
 	mux.Handle("GET /docs/", http.StripPrefix("/docs", docs()))
 	mux.Handle("GET /docs", http.RedirectHandler("/docs/", http.StatusMovedPermanently))
-	inner := lenient(h.legible(http.MaxBytesHandler(h.authenticated(orError(mux, log)), maxBodyBytes)))
+	inner := lenient(h.legible(http.MaxBytesHandler(h.authenticated(h.survived(orError(mux, log))), maxBodyBytes)))
 	return h.crossOrigin(h.limited(bounded(inner, guard.RequestTimeout)))
 }
 
@@ -131,6 +133,29 @@ func (h *handlers) legible(next http.Handler) http.Handler {
 }
 
 func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
+
+// survived answers for an operation that panics: whatever a connector's code does when it is asked about a config or an offset, its
+// caller gets an answer. What was panicked with may hold secrets, unless it is the runtime's own error; the stack has none.
+func (h *handlers) survived(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			v := recover()
+			if v == nil {
+				return
+			}
+			if v == http.ErrAbortHandler {
+				panic(v) // meant to end the connection
+			}
+			what := fmt.Sprintf("a %T", v)
+			if err, ok := v.(runtime.Error); ok {
+				what = err.Error()
+			}
+			h.log.Error("a request panicked", "method", r.Method, "path", r.URL.Path, "panic", what, "stack", string(debug.Stack()))
+			writeError(w, r, h.log, http.StatusInternalServerError, "Internal error; see the server's log.")
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
 
 // isOurs tells Gantry's own routes from Kafka Connect's: their errors have another shape.
 func isOurs(path string) bool { return strings.HasPrefix(path, beyond) }

@@ -99,6 +99,9 @@ func New(o Options) *Service {
 	if o.Loggers == nil {
 		o.Loggers = logging.New(slog.DiscardHandler, slog.LevelInfo)
 	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
 	return &Service{connectors: o.Connectors, progress: o.Progress, notify: o.Notifier, prober: o.Prober, queues: o.Queues, plugins: o.Plugins,
 		environment: o.Environment, version: o.Version, tracking: o.Tracking, loggers: o.Loggers, secrets: o.Secrets, log: o.Logger}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
+	"runtime/debug"
 	"slices"
 	"sort"
 	"strings"
@@ -131,7 +132,7 @@ func (s *Service) problems(config map[string]string) (connector.Plugin, connecto
 	wrong := transformProblems(plugin, config)
 	problems := withoutUndefined(unknownKeys(config, defs), wrong)
 	problems = append(problems, unstorable(config)...)
-	found := append(asProblems(checkFramework(plugin.Kind, config)), asProblems(plugin.Check(config))...)
+	found := append(asProblems(checkFramework(plugin.Kind, config)), asProblems(s.checkedBy(plugin, config))...)
 	found = append(append(found, converterProblems(config)...), wrong...)
 	for _, p := range found {
 		// A reference has its value only on the worker: what it stands for is checked when a task starts.
@@ -140,6 +141,18 @@ func (s *Service) problems(config map[string]string) (connector.Plugin, connecto
 		}
 	}
 	return plugin, problems
+}
+
+// checkedBy is what the connector's own code says of a config. That it panics is told like anything else that is wrong with the
+// config, where secrets are scrubbed from what it says; so the log has the stack only.
+func (s *Service) checkedBy(plugin connector.Plugin, config map[string]string) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.log.Error("the check of a connector's config panicked", "class", plugin.Class, "stack", string(debug.Stack()))
+			err = &connector.ConfigError{Field: "connector.class", Value: plugin.Class, Reason: fmt.Sprintf("the connector's check of its config panicked: %v", v)}
+		}
+	}()
+	return plugin.Check(config)
 }
 
 // unstorable are the keys and values that the catalog cannot hold.
