@@ -10,7 +10,7 @@ TEST_STACK := .cache/test-stack
 TEST_FLAGS ?= -race -p 2 -timeout 20m
 # The end-to-end tests run alone, after the others: they stop, freeze and restart things and should not wait for cores.
 PKGS       ?= $(shell go list ./... | grep -v '/e2e$$')
-E2E_FLAGS  ?= -race -timeout 30m
+E2E_FLAGS  ?= -timeout 20m
 GO_FILES    = $(shell find . -path ./.cache -prune -o -name '*.go' -print)
 
 .PHONY: help
