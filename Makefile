@@ -10,6 +10,7 @@ TEST_STACK := .cache/test-stack
 TEST_FLAGS ?= -race -p 2 -timeout 20m
 # The end-to-end tests run alone, after the others: they stop, freeze and restart things and should not wait for cores.
 PKGS       ?= $(shell go list ./... | grep -v '/e2e$$')
+# With -race here the binary under test has the race detector, too; beside all servers that takes more than two cores.
 E2E_FLAGS  ?= -timeout 20m
 GO_FILES    = $(shell find . -path ./.cache -prune -o -name '*.go' -print)
 
