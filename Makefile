@@ -58,9 +58,10 @@ test-stack-down: build ## Stop the servers that tests share and delete their dat
 	@$(GANTRY) dev down --dir $(TEST_STACK) --clean
 
 # The servers are stopped again after the last of the runs that share them, unless `make test-stack` has started them.
+# MAKE_COMMAND, because a line with MAKE is carried out by `make -n`, too.
 .PHONY: test
 test: build ## Run all tests against the real servers (PKGS=./catalog/...: only those)
-	@$(GANTRY) dev run --dir $(TEST_STACK) --ports free --unsafe -- $(MAKE) --no-print-directory run-tests
+	@$(GANTRY) dev run --dir $(TEST_STACK) --ports free --unsafe -- $(MAKE_COMMAND) --no-print-directory run-tests
 
 # On servers that run already.
 .PHONY: run-tests

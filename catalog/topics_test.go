@@ -36,6 +36,27 @@ func TestUsedTopicsAreThoseSinceTheReset(t *testing.T) {
 	require.Equal(t, []string{"a", "c"}, topics)
 }
 
+// A deletion that is interrupted goes on with the topics that it was not done with.
+func TestATopicThatIsDoneIsLeftNoMore(t *testing.T) {
+	t.Parallel()
+	ctx := testContext(t)
+	f := newFixture(t)
+	c, other := f.connector(t, 1), f.connector(t, 1)
+	require.NoError(t, f.NoteTopics(ctx, c.UID, []string{"a", "b", "shared"}))
+	require.NoError(t, f.NoteTopics(ctx, other.UID, []string{"shared"}))
+	require.NoError(t, f.Delete(ctx, c.Name, catalog.Deletion{DropTopics: true}, "ada"))
+	left, err := f.TopicsToDrop(ctx, c.UID)
+	require.NoError(t, err)
+	require.Equal(t, []string{"a", "b"}, left)
+	require.NoError(t, f.TopicDone(ctx, "a", catalog.Event{UID: c.UID, Connector: c.Name, Kind: "topic dropped", Detail: "a"}))
+	left, err = f.TopicsToDrop(ctx, c.UID)
+	require.NoError(t, err)
+	require.Equal(t, []string{"b"}, left)
+	events, err := f.Events(ctx, c.UID, 1)
+	require.NoError(t, err)
+	require.Equal(t, catalog.EventKind("topic dropped"), events[0].Kind)
+}
+
 func TestConfigsAreChangedOneAfterTheOther(t *testing.T) {
 	t.Parallel()
 	ctx := testContext(t)
