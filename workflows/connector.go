@@ -103,10 +103,10 @@ func (c *connectorRun) run(ctx workflow.Context) error {
 			c.dirty = true
 		case err != nil:
 			c.become(ctx, Failed, cause(err))
-		case gone && !c.quiet():
-			c.dirty = true // a connector of the same name was created meanwhile
-		case gone:
+		case gone && c.quiet() && !c.dirty:
 			return nil
+		case gone:
+			c.dirty = true // perhaps a connector of the same name was created meanwhile
 		}
 	}
 }

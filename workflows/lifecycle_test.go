@@ -262,6 +262,22 @@ var lifeCycles = []lifeCycle{
 		w.await("only the new connector's task", w.runs("x"))
 		require.EqualValues(t, 8, w.query().UID)
 	}},
+	{"recreate at once", func(t *testing.T, w *world) {
+		hold := make(chan struct{})
+		w.create("a")
+		w.edit(func() { w.holdGone = hold })
+		w.signal(workflows.SignalDelete, nil)
+		w.await("forgotten", func() bool { return w.forgotten == 1 })
+		// Its name is free, though the workflow has not heard of that: the worker that did it has died, say.
+		w.edit(func() {
+			w.found, w.loaded.UID, w.loaded.Plan, w.loaded.Generation, w.config = true, 8, nil, 0, planOf("x")
+			w.loaded.Desired = workflows.DesiredRunning
+		})
+		w.signal(workflows.SignalReconcile, nil)
+		require.EqualValues(t, 7, w.query().UID) // answered after the signal
+		close(hold)
+		w.await("the new connector's task", w.runs("x"))
+	}},
 }
 
 // TestLifeCycle runs every path; with -record it also writes the histories that TestReplay replays.

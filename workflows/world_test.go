@@ -44,6 +44,7 @@ type world struct {
 	down      bool          // settling is given up
 	goOn      bool          // although it is, a new plan may go on
 	holdPlan  chan struct{} // planning waits for it, if set
+	holdGone  chan struct{} // the news that the connector is forgotten waits for it, if set
 	running   map[int]string
 	starts    map[int]int
 	fail      map[int]bool
@@ -299,8 +300,12 @@ func (w *world) settle(_ context.Context, in workflows.SettleTaskInput) (workflo
 	return result, nil
 }
 
-func (w *world) finishDelete(context.Context, workflows.FinishDeleteInput) error {
-	w.edit(func() { w.found = false; w.forgotten++ })
+func (w *world) finishDelete(ctx context.Context, _ workflows.FinishDeleteInput) error {
+	var hold chan struct{}
+	w.edit(func() { w.found = false; w.forgotten++; hold = w.holdGone })
+	if hold != nil && !beatUntil(ctx, hold) {
+		return ctx.Err()
+	}
 	return nil
 }
 
