@@ -258,6 +258,7 @@ func TestPositionsAreEditedOnlyWhenSettled(t *testing.T) {
 	}))
 	_, err := edit()
 	require.ErrorIs(t, err, catalog.ErrNotSettled, "running")
+	require.ErrorIs(t, f.Settled(ctx, c.UID), catalog.ErrNotSettled)
 	_, err = f.SetDesired(ctx, c.Name, catalog.StateStopped, "ada")
 	require.NoError(t, err)
 	_, err = edit()
@@ -265,6 +266,7 @@ func TestPositionsAreEditedOnlyWhenSettled(t *testing.T) {
 	require.NoError(t, l.Release(ctx))
 	_, err = edit()
 	require.ErrorIs(t, err, catalog.ErrNotSettled, "a queue is open")
+	require.ErrorIs(t, f.Settled(ctx, c.UID), catalog.ErrNotSettled)
 
 	frozen := claim(t, f.frozen(t), c.UID, 0)
 	require.NoError(t, frozen.Commit(ctx, catalog.Checkpoint{Close: []catalog.Queue{q0}}))
@@ -279,6 +281,7 @@ func TestPositionsAreEditedOnlyWhenSettled(t *testing.T) {
 	require.EqualValues(t, 1, claim(t, k, c.UID, 0).Start().PositionGeneration)
 
 	f.exec(t, "update gantry.leases set expires_at = clock_timestamp(), token = null")
+	require.NoError(t, f.Settled(ctx, c.UID))
 	_, err = f.EditPositions(ctx, c.UID, catalog.AnyGeneration, true, nil, "ada")
 	require.NoError(t, err)
 	got, err = f.Positions(ctx, c.UID)

@@ -67,11 +67,8 @@ func expectGeneration(conn *Connector, expected int64) error {
 
 // editPositions is an edit in a transaction that has locked the connector.
 func editPositions(ctx context.Context, tx pgx.Tx, conn *Connector, reset bool, edits []PositionEdit, author, detail string) error {
-	if conn.Desired != StateStopped {
-		return fmt.Errorf("it is wanted %s: %w", conn.Desired, ErrNotSettled)
-	}
 	uid := conn.UID
-	if err := fenceSettled(ctx, tx, uid); err != nil {
+	if err := requireSettled(ctx, tx, conn); err != nil {
 		return err
 	}
 	if err := pointOfEdit(ctx, tx, uid, ""); err != nil {
@@ -103,6 +100,23 @@ func editPositions(ctx context.Context, tx pgx.Tx, conn *Connector, reset bool, 
 		author = "unknown" // a point without author is what an edit has found
 	}
 	return pointOfEdit(ctx, tx, uid, author)
+}
+
+// Settled fails with ErrNotSettled, and what else EditPositions may fail with, while positions cannot be edited. It fences as an
+// edit does.
+func (c *Catalog) Settled(ctx context.Context, uid int64) error {
+	_, err := c.change(ctx, "uid", uid, func(tx pgx.Tx, conn *Connector) error { return requireSettled(ctx, tx, conn) })
+	if err != nil {
+		return fmt.Errorf("look whether the connector with uid %d is settled: %w", uid, err)
+	}
+	return nil
+}
+
+func requireSettled(ctx context.Context, tx pgx.Tx, conn *Connector) error {
+	if conn.Desired != StateStopped {
+		return fmt.Errorf("it is wanted %s: %w", conn.Desired, ErrNotSettled)
+	}
+	return fenceSettled(ctx, tx, conn.UID)
 }
 
 // fenceSettled locks every task of the connector, checks that none is owned and no queue open, and takes the token from

@@ -76,10 +76,7 @@ func (c *Catalog) QueueMaps(ctx context.Context, uid int64) ([]QueueMap, error) 
 // ErrNotFound if there is no such connector, or no map yet; ErrNotSettled as in EditPositions.
 func (c *Catalog) InstallQueueMap(ctx context.Context, uid int64, topic string, queues []Queue, author string) (version int, err error) {
 	_, err = c.change(ctx, "uid", uid, func(tx pgx.Tx, conn *Connector) error {
-		if conn.Desired != StateStopped {
-			return fmt.Errorf("it is wanted %s: %w", conn.Desired, ErrNotSettled)
-		}
-		if err := fenceSettled(ctx, tx, uid); err != nil {
+		if err := requireSettled(ctx, tx, conn); err != nil {
 			return err
 		}
 		var old []Queue

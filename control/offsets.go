@@ -3,23 +3,15 @@ package control
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"sort"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/gantry-connect/gantry/catalog"
 	"github.com/gantry-connect/gantry/connector"
-)
-
-// How long an edit waits for the tasks of a connector that was stopped a moment ago, and how often it looks.
-const (
-	settlePatience = 10 * time.Second
-	settleLook     = 100 * time.Millisecond
 )
 
 // maxPartitionBytes is what the catalog takes for a partition.
@@ -59,7 +51,7 @@ func offsetsOf(c catalog.Connector, positions map[string]string) ([]PartitionOff
 }
 
 // AlterOffsets sets how far partitions have been copied; one whose Offset is nil begins afresh. Partitions that are not
-// named stay as they are. The connector has to be stopped; while its tasks are still ending this waits, though not for long.
+// named stay as they are. The connector has to be stopped; while its tasks are still ending this waits; see whenSettled.
 func (s *Service) AlterOffsets(ctx context.Context, name string, offsets []PartitionOffset, author string) error {
 	if len(offsets) == 0 {
 		return &RequestError{Reason: "Partitions / offsets need to be provided for an alter offsets request"}
@@ -103,36 +95,6 @@ func (s *Service) editPositions(ctx context.Context, c catalog.Connector, expect
 		_, err := s.connectors.EditPositions(ctx, c.UID, expected, reset, edits, author)
 		return err
 	})
-}
-
-// whenSettled makes an edit once the tasks that a stopped connector had have ended.
-func (s *Service) whenSettled(ctx context.Context, c catalog.Connector, edit func() error) error {
-	patience := time.NewTimer(settlePatience)
-	defer patience.Stop()
-	look := time.NewTicker(settleLook)
-	defer look.Stop()
-	for {
-		err := edit()
-		switch {
-		case errors.Is(err, catalog.ErrChanged):
-			return &ChangedError{fmt.Sprintf("The position of connector %s has been edited meanwhile", c.Name)}
-		case !errors.Is(err, catalog.ErrNotSettled):
-			return translate(err, c.Name)
-		}
-		if now, ferr := s.find(ctx, c.Name); ferr != nil {
-			return ferr
-		} else if now.Desired != catalog.StateStopped {
-			return notStopped(c.Name)
-		}
-		select {
-		case <-look.C:
-		case <-patience.C:
-			return &ConflictError{fmt.Sprintf("The tasks of connector %s have not ended cleanly yet (%v); nothing was changed. "+
-				"See why in its status, and try again.", c.Name, err)}
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }
 
 // positionEdits turns offsets as operators write them into changes of the catalog's positions. The error is a

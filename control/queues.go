@@ -94,6 +94,10 @@ func (s *Service) Requeue(ctx context.Context, name string, r Requeue, author st
 	if len(maps) == 0 && r.Topic != "" {
 		return nil, &NotFoundError{fmt.Sprintf("Connector %s has not sent to topic %s", name, r.Topic)}
 	}
+	// Before the sinks are looked at: what a task sends last counts, too.
+	if err := s.whenSettled(ctx, c, func() error { return s.connectors.Settled(ctx, c.UID) }); err != nil {
+		return nil, err
+	}
 	for _, m := range maps {
 		if err := s.requeue(ctx, c, m, r.Force, author); err != nil {
 			return nil, err
@@ -118,11 +122,10 @@ func (s *Service) requeue(ctx context.Context, c catalog.Connector, m catalog.Qu
 			return err
 		}
 	}
-	_, err = s.connectors.InstallQueueMap(ctx, c.UID, m.Topic, now, author)
-	if errors.Is(err, catalog.ErrNotSettled) {
-		return &ConflictError{fmt.Sprintf("The tasks of connector %s have not ended cleanly yet (%v); nothing was changed. See why in its status, and try again.", c.Name, err)}
-	}
-	return translate(err, c.Name)
+	return s.whenSettled(ctx, c, func() error {
+		_, err := s.connectors.InstallQueueMap(ctx, c.UID, m.Topic, now, author)
+		return err
+	})
 }
 
 // sinksAtEnd refuses while one of Gantry's sinks has not read a queue of the map to its end.

@@ -21,6 +21,7 @@ type Connectors interface {
 	CreateConnector(ctx context.Context, c catalog.NewConnector) (catalog.Connector, error)
 	PutConfig(ctx context.Context, name, class, kind string, config map[string]string, author string) (catalog.Connector, error)
 	ChangeConfig(ctx context.Context, name, author string, next func(now catalog.Connector) (catalog.NextConfig, error)) (catalog.Connector, error)
+	Settled(ctx context.Context, uid int64) error
 	EditPositions(ctx context.Context, uid, expected int64, reset bool, edits []catalog.PositionEdit, author string) (generation int64, err error)
 	Connector(ctx context.Context, name string) (catalog.Connector, error)
 	Connectors(ctx context.Context) ([]catalog.Connector, error)

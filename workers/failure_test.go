@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/gantry-connect/gantry/catalog"
+	"github.com/gantry-connect/gantry/control"
 	"github.com/gantry-connect/gantry/rocketmq"
 	"github.com/gantry-connect/gantry/rocketmq/rocketmqtest"
 	"github.com/gantry-connect/gantry/workers"
@@ -265,6 +266,9 @@ func TestABrokerThatIsDownHoldsNothingUp(t *testing.T) {
 	require.Contains(t, status.Trace, " has failed since ")
 	r.desire("numbers", catalog.StateStopped)
 	r.await("stopped", func() bool { return r.connectorState(conn) == catalog.StatusStopped })
+	var conflict *control.ConflictError
+	require.ErrorAs(t, r.service().ResetOffsets(t.Context(), conn.Name, "ada"), &conflict)
+	require.Contains(t, conflict.Reason, "have not ended cleanly: task 0 is not settled: ", "nothing will come of waiting")
 
 	wire.Refuse(false)
 	r.create("drain", r.drainInto("numbers", 1))

@@ -18,10 +18,7 @@ import (
 func TestASourceTakesUpNewQueuesWhenToldTo(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	service := control.New(control.Options{Connectors: r.catalog, Progress: r.catalog, Queues: workers.Broker{Client: r.broker},
-		Notifier: workers.Starter{Client: r.client, ControlQueue: r.suffix, TaskQueue: r.suffix + "-task"},
-		Plugins:  connector.Plugins{counter.Plugin, r.memory.plugin()}, Environment: "e", Version: "0", Logger: slog.New(slog.DiscardHandler)})
-	t.Cleanup(service.Close)
+	service := r.service()
 	r.worker("one", nil)
 	conn := r.create("numbers", r.numbers("numbers", 1, map[string]string{"topic.queues": "1", "counter.keys": "50"}))
 	r.await("it runs", r.allRun(conn, 1))
@@ -97,4 +94,13 @@ func (m *memory) complete(t *testing.T, count int64) {
 		seen[number], last[key] = true, number
 	}
 	require.Len(t, seen, int(count))
+}
+
+// service is what operators use.
+func (r *rig) service() *control.Service {
+	s := control.New(control.Options{Connectors: r.catalog, Progress: r.catalog, Queues: workers.Broker{Client: r.broker},
+		Notifier: workers.Starter{Client: r.client, ControlQueue: r.suffix, TaskQueue: r.suffix + "-task"},
+		Plugins:  connector.Plugins{counter.Plugin, r.memory.plugin()}, Environment: "e", Version: "0", Logger: slog.New(slog.DiscardHandler)})
+	r.t.Cleanup(s.Close)
+	return s
 }
