@@ -66,7 +66,9 @@ func TestWhatWasAskedForRunsAfterWorkersCameAndWent(t *testing.T) {
 // came last has started before the next one goes: two are there, however slow the machine.
 func (p *pipe) churnUntil(t *testing.T, done <-chan error) {
 	t.Helper()
-	churn := time.NewTicker(3 * time.Second)
+	// At random, lest what was lost with one worker be tried again just as the next one goes, again and again.
+	pause := func() time.Duration { return 2*time.Second + rand.N(2*time.Second) }
+	churn := time.NewTimer(pause())
 	defer churn.Stop()
 	for oldest := 0; ; oldest++ {
 		select {
@@ -81,6 +83,7 @@ func (p *pipe) churnUntil(t *testing.T, done <-chan error) {
 				w.kill()
 			}
 			p.startWorker().awaitStarted()
+			churn.Reset(pause())
 		}
 	}
 }
