@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -360,10 +361,12 @@ func TestTheAuditTrailHoldsEveryChange(t *testing.T) {
 		{admin, "POST", "/connectors", `{"name":"c","config":` + aSource + `}`},
 		{admin, "POST", "/v1/connectors", `{"name":" d ","config":{"connector.class":"None"}}`},
 		{admin, "POST", "/v1/connectors/bulk/pause?selector=team%3Dx&dry_run=true&access_token=" + admin, ""},
+		{admin, "POST", "/v1/connectors/bulk/stop?name=none&name=c", ""},
+		{admin, "POST", "/v1/connectors/bulk/stop?name=c&dry_run=true", ""},
 	} {
 		g.as(t, call.token, call.method, call.path, call.body)
 	}
-	status, _, text := g.as(t, admin, "GET", "/v1/audit?limit=3", "")
+	status, _, text := g.as(t, admin, "GET", "/v1/audit?limit=5", "")
 	require.Equal(t, 200, status, text)
 	var page struct {
 		Items []control.AuditEntry
@@ -384,6 +387,10 @@ func TestTheAuditTrailHoldsEveryChange(t *testing.T) {
 		lines = append(lines, fmt.Sprintf("%s %s %s %s %q %d", e.Principal, e.Operation, e.Method, e.Path, e.Connector, e.Status))
 	}
 	require.Equal(t, []string{
+		`admin v1-bulk-stop POST /v1/connectors/bulk/stop?dry_run=true&name=c "" 200`,
+		`admin v1-bulk-stop POST /v1/connectors/bulk/stop?name=none&name=c "none" 404`,
+		`admin v1-bulk-stop POST /v1/connectors/bulk/stop?name=none&name=c "c" 200`,
+		`admin v1-bulk-stop POST /v1/connectors/bulk/stop?name=none&name=c "" 200`,
 		`admin v1-bulk-pause POST /v1/connectors/bulk/pause?dry_run=true&selector=team%3Dx "" 200`,
 		`admin v1-create-connector POST /v1/connectors "d" 400`,
 		`admin create-connector POST /connectors "c" 201`,
@@ -400,6 +407,25 @@ func TestTheAuditTrailHoldsEveryChange(t *testing.T) {
 	for _, says := range []string{"audit principal=admin address=127.0.0.1 operation=put-config", "request without valid credentials"} {
 		require.Contains(t, g.log.String(), says)
 	}
+}
+
+// fainting is a service that panics behind a change.
+type fainting struct{ api.Service }
+
+func (fainting) Pause(context.Context, string, string) error { panic("no") }
+
+func TestTheAuditTrailHoldsWhatPanicked(t *testing.T) {
+	t.Parallel()
+	g := &guarded{catalog: catalogtest.New(t)}
+	g.Server = httptest.NewServer(api.NewGuarded(fainting{}, slog.New(slog.DiscardHandler), api.Guard{Trail: control.Trail{Store: g.catalog}}))
+	t.Cleanup(g.Close)
+	status, _, _ := g.as(t, "", "PUT", "/connectors/a/pause", "")
+	require.Equal(t, 500, status)
+	entries, err := g.catalog.Audit(t.Context(), catalog.AuditFilter{Limit: 10})
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+	require.Equal(t, "a", entries[0].Connector)
+	require.Equal(t, 500, entries[0].Status)
 }
 
 func TestCallersAreLimited(t *testing.T) {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -15,7 +16,7 @@ import (
 
 // Trail keeps who changed what.
 type Trail interface {
-	Record(ctx context.Context, e control.AuditEntry) error
+	Record(ctx context.Context, entries ...control.AuditEntry) error
 	Entries(ctx context.Context, f control.AuditFilter) ([]control.AuditEntry, error)
 }
 
@@ -53,15 +54,31 @@ func (h *handlers) registerAudit(a huma.API) {
 		})
 }
 
-// concernKey is under what a request's context has the place for the connector that its body names.
+// concern is which connectors a request turns out to concern, where its path does not tell.
+type concern struct {
+	connector string             // that its body names
+	each      []control.BulkItem // what became of many
+}
+
+// concernKey is under what a request's context has the place for its concern.
 type concernKey struct{}
 
 // concerns notes for the audit trail the connector that a request's body names.
 func concerns(ctx context.Context, name string) {
-	if place, ok := ctx.Value(concernKey{}).(*string); ok {
-		*place = strings.TrimSpace(name)
+	if c, ok := ctx.Value(concernKey{}).(*concern); ok {
+		c.connector = strings.TrimSpace(name)
 	}
 }
+
+// concernsEach notes what became of the connectors of a bulk operation.
+func concernsEach(ctx context.Context, r control.BulkResult) {
+	if c, ok := ctx.Value(concernKey{}).(*concern); ok && !r.DryRun {
+		c.each = r.Items
+	}
+}
+
+// itemStatus is what a connector of a bulk operation that failed would have got by itself.
+var itemStatus = map[string]int{codeNotFound: http.StatusNotFound, codeConflict: http.StatusConflict, codeUnavailable: http.StatusServiceUnavailable}
 
 // asked is a request's path with those of its parameters that the operation knows: they say what was to be done, as a bulk
 // operation's selector does. Others may hold what is nobody's business, such as a token in the wrong place.
@@ -82,21 +99,31 @@ func asked(hctx huma.Context) string {
 // auditBudget is how long the trail may take to write a line: the change has been made by then, and its sender waits.
 const auditBudget = 5 * time.Second
 
-// audit records an operation that takes more than reading. A line that cannot be stored is in the log all the same.
-func (h *handlers) audit(hctx huma.Context, principal access.Principal, requirement access.Requirement, concerned string, status int) {
+// audit records an operation that takes more than reading. What cannot be stored is in the log all the same.
+func (h *handlers) audit(hctx huma.Context, principal access.Principal, requirement access.Requirement, about concern, status int) {
 	if h.guard.Trail == nil || requirement.Role <= access.Viewer || hctx.Method() == http.MethodGet {
 		return
 	}
 	e := control.AuditEntry{Principal: principal.Name, Address: hostOf(hctx.RemoteAddr()), Operation: hctx.Operation().OperationID,
-		Method: hctx.Method(), Path: asked(hctx), Connector: concerned, Status: status}
+		Method: hctx.Method(), Path: asked(hctx), Connector: about.connector, Status: status}
 	if namesConnector(hctx.Operation().Path) {
 		e.Connector = hctx.Param("name")
 	}
-	h.log.Info("audit", "principal", e.Principal, "address", e.Address, "operation", e.Operation, "connector", e.Connector, "status", e.Status)
+	entries := []control.AuditEntry{e}
+	for _, item := range about.each {
+		e.Connector, e.Status = item.Name, status
+		if item.Code != "" {
+			e.Status = cmp.Or(itemStatus[item.Code], http.StatusInternalServerError)
+		}
+		entries = append(entries, e)
+	}
+	for _, e := range entries {
+		h.log.Info("audit", "principal", e.Principal, "address", e.Address, "operation", e.Operation, "connector", e.Connector, "status", e.Status)
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(hctx.Context()), auditBudget)
 	defer cancel()
-	if err := h.guard.Trail.Record(ctx, e); err != nil {
+	if err := h.guard.Trail.Record(ctx, entries...); err != nil {
 		h.log.Error("a change is not in the audit trail", "principal", e.Principal, "operation", e.Operation, "connector", e.Connector,
-			"status", e.Status, "error", err)
+			"status", status, "error", err)
 	}
 }

@@ -101,11 +101,13 @@ func (h *handlers) authorized(hctx huma.Context, next func(huma.Context)) {
 		err = h.within(ctx, principal, hctx.Param("name"))
 	}
 	var denied *access.DeniedError
-	var concerned string
+	var about concern
 	status := http.StatusForbidden
+	defer func() { h.audit(hctx, principal, requirement, about, status) }() // also of what panics: it may have changed something before
 	switch {
 	case err == nil:
-		next(huma.WithValue(hctx, concernKey{}, &concerned))
+		status = http.StatusInternalServerError // unless next returns
+		next(huma.WithValue(hctx, concernKey{}, &about))
 		status = hctx.Status()
 	case errors.As(err, &denied):
 		writeHumaError(hctx, h.log, status, denied.Error())
@@ -114,7 +116,6 @@ func (h *handlers) authorized(hctx huma.Context, next func(huma.Context)) {
 		status = http.StatusServiceUnavailable
 		writeHumaError(hctx, h.log, status, "It cannot be found out now whether this is allowed; see the server's log.")
 	}
-	h.audit(hctx, principal, requirement, concerned, status)
 }
 
 // errUnnamed keeps a route that was built without authenticated from being open to everybody.

@@ -35,6 +35,7 @@ func (h *handlers) registerBulk(a huma.API) {
 			}) (*body[control.BulkResult], error) {
 				r, err := h.service.Bulk(ctx, control.Bulk{Verb: verb, Selector: in.Selector, Names: in.Name, All: in.All,
 					DryRun: in.DryRun.DryRun, Author: by(ctx)})
+				concernsEach(ctx, r)
 				return &body[control.BulkResult]{r}, err
 			})
 	}

@@ -29,17 +29,23 @@ type AuditFilter struct {
 	Limit     int   // required
 }
 
-// RecordAudit adds an entry to the audit trail.
-func (c *Catalog) RecordAudit(ctx context.Context, e AuditEntry) error {
-	_, err := c.pool.Exec(ctx, `
-		insert into gantry.audit (principal, address, operation, method, path, connector, status)
-		values (@principal, @address, @operation, @method, @path, @connector, @status)`,
-		pgx.StrictNamedArgs{
-			"principal": storable(e.Principal), "address": e.Address, "operation": e.Operation, "method": e.Method,
-			"path": storable(e.Path), "connector": storable(e.Connector), "status": e.Status,
-		})
+// RecordAudit adds entries to the audit trail: all of them or, with an error, none.
+func (c *Catalog) RecordAudit(ctx context.Context, entries ...AuditEntry) error {
+	err := pgx.BeginFunc(ctx, c.pool, func(tx pgx.Tx) error {
+		b := &pgx.Batch{}
+		for _, e := range entries {
+			b.Queue(`
+				insert into gantry.audit (principal, address, operation, method, path, connector, status)
+				values (@principal, @address, @operation, @method, @path, @connector, @status)`,
+				pgx.StrictNamedArgs{
+					"principal": storable(e.Principal), "address": e.Address, "operation": e.Operation, "method": e.Method,
+					"path": storable(e.Path), "connector": storable(e.Connector), "status": e.Status,
+				})
+		}
+		return tx.SendBatch(ctx, b).Close()
+	})
 	if err != nil {
-		return fmt.Errorf("record %s by %s in the audit trail: %w", e.Operation, e.Principal, err)
+		return fmt.Errorf("record %d entries in the audit trail: %w", len(entries), err)
 	}
 	return nil
 }

@@ -16,8 +16,8 @@ type AuditEntry struct {
 	Operation string    `json:"operation" example:"put-config" doc:"The operation's id in this document."`
 	Method    string    `json:"method" example:"PUT"`
 	Path      string    `json:"path" example:"/connectors/flights-in/config" doc:"With the parameters that the operation knows."`
-	Connector string    `json:"connector" example:"flights-in" doc:"Empty if it concerns no single one."`
-	Status    int       `json:"status" example:"200" doc:"Of the answer: 2xx was done, the others were not."`
+	Connector string    `json:"connector" example:"flights-in" doc:"Empty if it concerns no single one: a bulk operation has such an entry, and one for each connector."`
+	Status    int       `json:"status" example:"200" doc:"Of the answer, or for the connectors of a bulk operation what each would have got: 2xx was done, the others were not."`
 }
 
 // AuditFilter narrows a look at the audit trail; the zero value of a field does not.
@@ -29,17 +29,20 @@ type AuditFilter struct {
 
 // AuditStore keeps the audit trail; *catalog.Catalog does.
 type AuditStore interface {
-	RecordAudit(ctx context.Context, e catalog.AuditEntry) error
+	RecordAudit(ctx context.Context, entries ...catalog.AuditEntry) error
 	Audit(ctx context.Context, f catalog.AuditFilter) ([]catalog.AuditEntry, error)
 }
 
 // Trail is the record of every change that somebody asked for.
 type Trail struct{ Store AuditStore }
 
-// Record adds a change; its ID and time are the store's.
-func (t Trail) Record(ctx context.Context, c AuditEntry) error {
-	return t.Store.RecordAudit(ctx, catalog.AuditEntry{Principal: c.Principal, Address: c.Address, Operation: c.Operation,
-		Method: c.Method, Path: c.Path, Connector: c.Connector, Status: c.Status})
+// Record adds what was asked for with one request; IDs and times are the store's.
+func (t Trail) Record(ctx context.Context, entries ...AuditEntry) error {
+	rows := make([]catalog.AuditEntry, len(entries))
+	for i, e := range entries {
+		rows[i] = catalog.AuditEntry(e)
+	}
+	return t.Store.RecordAudit(ctx, rows...)
 }
 
 // Entries are the newest changes that fit the filter, newest first.
