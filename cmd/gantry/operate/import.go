@@ -1,7 +1,9 @@
 package operate
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -29,7 +31,8 @@ func (t *tool) importRocketMQConnect() *cobra.Command {
 Reads connectorConfig.json and position.json in the worker's storePathRootDir and creates each connector here, stopped, with
 the positions of its partitions. Keys that mean nothing here are left out, and what has no counterpart is told. Stop the old
 connectors first: their positions move on as long as they run. Run it where the files are that file sources read: their
-positions have to be looked up in them. A connector that exists here already is left alone, so it can be run again.`,
+positions have to be looked up in them. It can be run again: a connector that exists here already is left alone, but gets the
+positions that it still lacks if a run that was cut short has created it.`,
 		Example: `  gantry import rocketmq-connect --dir ~/connectorStore --dry-run
   gantry import rocketmq-connect --dir ~/connectorStore
   gantry resume --all`,
@@ -60,7 +63,7 @@ positions have to be looked up in them. A connector that exists here already is 
 type imported struct {
 	Connector string   `json:"connector"`
 	Class     string   `json:"class"`
-	Action    string   `json:"action"` // created, would be created, or skipped
+	Action    string   `json:"action"` // created, would be created, positions set, unchanged, or skipped
 	Positions int      `json:"positions"`
 	LeftOut   []string `json:"left_out,omitempty"` // keys
 	Notes     []string `json:"notes,omitempty"`
@@ -68,6 +71,8 @@ type imported struct {
 
 const (
 	skipped      = "skipped"
+	completed    = "positions set"
+	stopped      = "STOPPED" // in which a connector is created
 	wouldCreated = "would be created"
 )
 
@@ -87,11 +92,10 @@ func (i *imported) take(ctx context.Context, s *session, c rocketmqconnect.Conne
 		i.Action, i.Positions = wouldCreated, len(positions)
 		return nil
 	}
-	_, err = s.api.Create(ctx, client.NewConnector{Name: c.Name, Config: config, InitialState: "STOPPED"}, false)
+	_, err = s.api.Create(ctx, client.NewConnector{Name: c.Name, Config: config, InitialState: stopped}, false)
 	switch {
 	case errors.Is(err, client.ErrConflict):
-		i.note("a connector of this name exists; it was left alone")
-		return nil
+		return i.complete(ctx, s, c.Name, config, positions)
 	case errors.Is(err, client.ErrInvalid):
 		i.note("%v", err)
 		return nil
@@ -99,8 +103,13 @@ func (i *imported) take(ctx context.Context, s *session, c rocketmqconnect.Conne
 		return err
 	}
 	i.Action = created
-	for _, p := range positions { // one by one, so that one that is refused does not take the others along
-		_, err := s.api.SetOffsets(ctx, c.Name, []client.PartitionOffset{p})
+	return i.set(ctx, s, c.Name, positions)
+}
+
+// set sets positions one by one, so that one that is refused does not take the others along.
+func (i *imported) set(ctx context.Context, s *session, name string, positions []client.PartitionOffset) error {
+	for _, p := range positions {
+		_, err := s.api.SetOffsets(ctx, name, []client.PartitionOffset{p})
 		if errors.Is(err, client.ErrInvalid) {
 			i.note("the position of %s was refused: %v", values(p.Partition), err)
 			continue
@@ -111,6 +120,45 @@ func (i *imported) take(ctx context.Context, s *session, c rocketmqconnect.Conne
 		i.Positions++
 	}
 	return nil
+}
+
+// complete sets the positions that a run which was cut short has left out. A connector that is not as this one would be
+// created, or has run, is left alone.
+func (i *imported) complete(ctx context.Context, s *session, name string, config map[string]string, positions []client.PartitionOffset) error {
+	there, err := s.api.Overview(ctx, name)
+	if err != nil {
+		return err
+	}
+	its, _, err := s.api.Config(ctx, name)
+	if err != nil {
+		return err
+	}
+	its["name"] = name
+	if there.State != stopped || there.Revision != 1 || there.Records != 0 || !maps.Equal(its, config) {
+		i.note("a connector of this name exists; it was left alone")
+		return nil
+	}
+	known, err := s.api.Offsets(ctx, name)
+	if err != nil {
+		return err
+	}
+	positions = slices.DeleteFunc(positions, func(p client.PartitionOffset) bool {
+		return slices.ContainsFunc(known, func(k client.PartitionOffset) bool { return samePartition(k.Partition, p.Partition) })
+	})
+	if err := i.set(ctx, s, name, positions); err != nil {
+		return err
+	}
+	if i.Action = unchanged; i.Positions > 0 {
+		i.Action = completed
+	}
+	return nil
+}
+
+// samePartition compares as JSON, in which 1 is 1 whatever type it has here.
+func samePartition(a, b map[string]any) bool {
+	x, xerr := json.Marshal(a)
+	y, yerr := json.Marshal(b)
+	return xerr == nil && yerr == nil && bytes.Equal(x, y)
 }
 
 // fit has the server check the config and leaves out the keys that it does not know; nil if it cannot work here.
