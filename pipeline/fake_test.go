@@ -141,6 +141,8 @@ func (b *memBroker) Pull(ctx context.Context, q Queue, offset int64, limit int) 
 		b.mu.Unlock()
 		select {
 		case <-grown:
+		case <-time.After(5 * time.Second):
+			return Pulled{Next: offset, Min: mq.min, Max: end}, nil
 		case <-ctx.Done():
 			return Pulled{}, ctx.Err()
 		}

@@ -47,7 +47,7 @@ type lane struct {
 	readBackBy int64 // epoch of an earlier owner that read the queue back, as the read-back has seen by its fence
 
 	// The lane's goroutine's own.
-	suspect bool      // the broker may have restarted since the last send
+	suspect bool      // the broker may have lost the last message since it was seen
 	buffer  []Message // memory for batch
 	batch   []Message // the send at hand: what is not acknowledged of it
 	chunks  []chunk   // that it consists of, and at most one more
@@ -60,6 +60,7 @@ type lane struct {
 	number  uint64        // of the first message not acknowledged
 	pending int           // messages taken in and not acknowledged
 	active  time.Time     // when the last one was
+	seen    time.Time     // when the last one that was acknowledged was known to be there
 	spans   []*span       // acknowledged and not covered by a committed position, by offset
 	held    int           // of them found by a read-back
 	last    sent          // the newest message that is acknowledged
@@ -180,10 +181,7 @@ func (l *lane) send(ctx context.Context) error {
 func (l *lane) attempt(ctx context.Context) (stored bool, err error) {
 	unsure := false
 	err = l.retry.do(ctx, "send to "+l.queue.String(), func() error {
-		if err := l.lookBack(ctx); err != nil {
-			return err
-		}
-		if err := awaitLease(ctx, l.retry, l.lease); err != nil {
+		if err := l.maySend(ctx); err != nil {
 			return err
 		}
 		l.points.Reached(failpoint.SourceBeforeSend)
@@ -237,6 +235,7 @@ func (l *lane) acknowledge(offset func(i int) int64, n int) error {
 	l.number += uint64(n)
 	l.pending -= n
 	l.active = time.Now()
+	l.seen = l.active
 	l.mu.Unlock()
 	l.batch = l.batch[n:]
 	l.progress.recovered("send to " + l.queue.String())
@@ -329,10 +328,11 @@ func (l *lane) take(n int) (open bool, wait <-chan struct{}) {
 }
 
 // open notes that the ledger expects messages from o on, and that n are about to come in: between the two the lane must
-// not be found idle.
-func (l *lane) open(o OpenQueue, n int) {
+// not be found idle. seen is when the message at o.Tail was.
+func (l *lane) open(o OpenQueue, n int, seen time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.seen = seen
 	l.state, l.next, l.low, l.number, l.active = laneOpen, o.Low, o.Low, o.Seq, time.Now()
 	l.tail = sent{o.Tail, o.TailSeq}
 	l.last = l.tail

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/gantry-connect/gantry/internal/failpoint"
 )
@@ -80,10 +81,12 @@ func (s *Source) openLanes(ctx context.Context, g *group, chunks []laneChunk) er
 
 func (s *Source) openClosed(ctx context.Context, closed []*laneChunk) error {
 	open := make([]OpenQueue, len(closed))
+	seen := make([]time.Time, len(closed))
 	g := newGroup(ctx, s.logger, 8)
 	for i, c := range closed {
 		g.Go("opener", func(ctx context.Context) (err error) {
 			open[i], err = s.beginOpen(ctx, c.lane)
+			seen[i] = time.Now() // the others, and recording them, may take long
 			return err
 		})
 	}
@@ -95,7 +98,7 @@ func (s *Source) openClosed(ctx context.Context, closed []*laneChunk) error {
 	}
 	s.points.Reached(failpoint.SourceOpened)
 	for i, c := range closed {
-		c.lane.open(open[i], len(c.msgs))
+		c.lane.open(open[i], len(c.msgs), seen[i])
 	}
 	return nil
 }

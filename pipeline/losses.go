@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// suspectAfter is after how long without a send a lane looks whether the broker still has what it acknowledged: it may have
-// restarted meanwhile. What is sent behind a loss leaves a gap in the numbers, at which sinks stop.
+// suspectAfter is how long a message that was seen in its queue counts as being there: the broker may have restarted since, which
+// takes longer. What is sent behind a loss leaves a gap in the numbers, at which sinks stop.
 const suspectAfter = 5 * time.Second
 
 // audit looks once whether the queues that were closed before still have what the position covers: a source that has nothing
@@ -34,14 +34,26 @@ func (s *Source) audit(reading, ctx context.Context) error {
 	return nil
 }
 
-// lookBack makes sure, where there is a reason to doubt it, that the last message that was acknowledged is still there.
-func (l *lane) lookBack(ctx context.Context) error {
-	l.mu.Lock()
-	last, since := l.last, time.Since(l.active)
-	l.mu.Unlock()
-	if last.number == 0 || (!l.suspect && since < suspectAfter) {
-		return nil
+// maySend returns once the lease holds and there is no reason to doubt that the last message that was acknowledged is still there.
+func (l *lane) maySend(ctx context.Context) error {
+	for {
+		if err := awaitLease(ctx, l.retry, l.lease); err != nil {
+			return err
+		}
+		l.mu.Lock()
+		last, since := l.last, time.Since(l.seen)
+		l.mu.Unlock()
+		if last.number == 0 || (!l.suspect && since < suspectAfter) {
+			return nil
+		}
+		if err := l.lookBack(ctx, last); err != nil {
+			return err
+		}
 	}
+}
+
+// lookBack makes sure that a message is still there.
+func (l *lane) lookBack(ctx context.Context, last sent) error {
 	start, end, err := l.bounds(ctx)
 	if err != nil {
 		return err
@@ -50,6 +62,9 @@ func (l *lane) lookBack(ctx context.Context) error {
 		return err
 	}
 	l.suspect = false
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.seen = time.Now()
 	return nil
 }
 

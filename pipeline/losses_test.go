@@ -149,6 +149,67 @@ func TestALossAfterACleanCloseIsNoticed(t *testing.T) {
 	}
 }
 
+// TestALossWhileAQueueIsOpenedIsNoticed: it was all there when the task looked, and then the catalog took its time.
+func TestALossWhileAQueueIsOpenedIsNoticed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := oneQueue(t, replayable{&script{reads: []func() (connector.Batch, error){lines(0, 4)}}}, "exactly.once", onceRequired)
+		require.NoError(t, b.start(t)())
+		var down time.Time
+		b.catalog.ops = func(what string) (error, error) {
+			if what != "open" {
+				return nil, nil
+			}
+			if down.IsZero() {
+				down = time.Now()
+				b.broker.mu.Lock()
+				defer b.broker.mu.Unlock()
+				mq := b.broker.queue(theQueue)
+				mq.msgs = mq.msgs[:2]
+			}
+			if time.Since(down) < suspectAfter {
+				return errors.New("connection refused"), nil
+			}
+			return nil, nil
+		}
+		late := func() (connector.Batch, error) {
+			time.Sleep(time.Second) // closed queues have been looked at
+			return lines(4, 6)()
+		}
+		b.job.Source = replayable{&script{reads: []func() (connector.Batch, error){late}, end: untilDone}}
+		require.ErrorIs(t, b.run(t.Context(), t, nil), ErrBrokerLostData)
+		require.Len(t, b.broker.queue(theQueue).msgs, 2, "nothing was sent behind the loss")
+		b.job.Source = replayable{&script{end: untilDone}}
+		require.ErrorAs(t, b.run(t.Context(), t, nil), new(*WentBackError))
+		b.job.Source = replayable{&script{reads: []func() (connector.Batch, error){lines(0, 6)}}}
+		require.NoError(t, b.start(t)())
+		require.Equal(t, eachOnce(0, 6), b.counted(t))
+	})
+}
+
+// TestAFenceThatIsLostEndsTheStart: the queue does not reach any more to where its read-back is to end.
+func TestAFenceThatIsLostEndsTheStart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := oneQueue(t, &script{reads: []func() (connector.Batch, error){lines(2, 6)}}, "exactly.once", onceRequired)
+		b.leave(1, 2, OpenQueue{Queue: theQueue, Low: 2, Seq: 3})
+		for n := range 4 {
+			b.log(1, 0, uint64(n+1), n)
+		}
+		b.broker.ops = func(what string) error {
+			if mq := b.broker.queue(theQueue); what == "pull" && len(mq.msgs) == 5 {
+				mq.msgs = mq.msgs[:3]
+			}
+			return nil
+		}
+		require.ErrorIs(t, b.run(t.Context(), t, nil), ErrBrokerLostData)
+		b.broker.ops = nil
+		require.NoError(t, b.start(t)())
+		require.Equal(t, eachOnce(0, 6), b.counted(t))
+		require.Equal(t, int64(1), b.job.Progress.Snapshot().Skipped)
+	})
+}
+
 // TestASourceWhoseSystemForgetsDoesNotGoBack: what its system was told of it may not give again.
 func TestASourceWhoseSystemForgetsDoesNotGoBack(t *testing.T) {
 	t.Parallel()

@@ -119,9 +119,22 @@ func (l *lane) scan(ctx context.Context, offset, end int64, sc *scanner) error {
 				return err
 			}
 		}
-		offset = p.Next
+		if offset = p.Next; len(p.Messages) == 0 && offset < end {
+			if err := l.reaches(ctx, end); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
+}
+
+// reaches returns a *LostError if the queue, which has been longer, ends before end.
+func (l *lane) reaches(ctx context.Context, end int64) error {
+	_, now, err := l.bounds(ctx)
+	if err == nil && now < end {
+		err = &LostError{Queue: l.queue, Offset: now, Expected: uint64(end), Found: uint64(now)}
+	}
+	return err
 }
 
 func (l *lane) look(ctx context.Context, m *Received, sc *scanner) error {
@@ -205,7 +218,7 @@ func (l *lane) recover(ctx context.Context, o OpenQueue) ([]arrived, error) {
 		return nil, err
 	}
 	l.spans, l.held, l.readBackBy = nil, 0, 0
-	l.open(OpenQueue{Queue: l.queue, Low: end, Tail: o.Tail, TailSeq: o.TailSeq}, 0)
+	l.open(OpenQueue{Queue: l.queue, Low: end, Tail: o.Tail, TailSeq: o.TailSeq}, 0, time.Time{}) // other queues may take long
 	l.covered(min(o.Low, end))
 	var found []arrived
 	var first int64 // epoch of found[0]
