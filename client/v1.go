@@ -103,7 +103,8 @@ type Overview struct {
 	LagBytes     int64             `json:"lag_bytes"`
 	LagSeconds   float64           `json:"lag_seconds"`
 	LastRecordAt *time.Time        `json:"last_record_at,omitempty"`
-	Revision     int64             `json:"revision"` // of the config, from 1
+	Revision     int64             `json:"revision"`         // of the config, from 1
+	Planned      int64             `json:"planned_revision"` // that the tasks were planned from; 0 before the first plan
 	CreatedAt    time.Time         `json:"created_at"`
 	UpdatedAt    time.Time         `json:"updated_at"`
 }

@@ -57,6 +57,7 @@ type Overview struct {
 	LagSeconds   float64             `json:"lag_seconds" example:"0.01" doc:"About how long copying what is left takes at the present rate, or, while nothing moves, how long ago the last record was copied; of the slowest task. 0 if nothing is left, -1 if unknown."`
 	LastRecordAt *time.Time          `json:"last_record_at,omitempty" doc:"When the last record was copied."`
 	Revision     int64               `json:"revision" example:"3" doc:"Of the config, from 1; also the ETag."`
+	Planned      int64               `json:"planned_revision" example:"3" doc:"The revision that the tasks were planned from, 0 before the first plan. Where it is behind revision, a new plan is being made, or could not be."`
 	CreatedAt    time.Time           `json:"created_at"`
 	UpdatedAt    time.Time           `json:"updated_at" doc:"When what is wanted of the connector was last changed."`
 }
@@ -163,7 +164,7 @@ func (s *Service) Overview(ctx context.Context, name string) (Overview, error) {
 
 func (s *Service) overview(v catalog.View) Overview {
 	o := Overview{Name: v.Name, Kind: connector.Kind(v.Kind), Class: v.Class, Desired: string(v.Desired), Labels: v.Labels,
-		State: connectorState(v.Desired, v.Status), Records: v.Records, Bytes: v.Bytes, Revision: v.Revision,
+		State: connectorState(v.Desired, v.Status), Records: v.Records, Bytes: v.Bytes, Revision: v.Revision, Planned: v.PlannedRevision,
 		CreatedAt: v.Created, UpdatedAt: v.Updated}
 	if o.Labels == nil {
 		o.Labels = map[string]string{}

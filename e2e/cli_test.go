@@ -218,6 +218,31 @@ func TestVerbsWaitUntilTheyHaveHappened(t *testing.T) {
 	require.Contains(t, o.gets(8, "restart", "numbers", "--wait", "--timeout", "300ms"), "waited 300ms for connector numbers")
 }
 
+func TestChangesWaitUntilTheyAreInForce(t *testing.T) {
+	t.Parallel()
+	e, o := startOperator(t)
+	topic := devstacktest.Topic(t, "cli")
+	tasks := func() int {
+		var list struct{ Items []struct{ State string } }
+		o.reads(&list, "get", "tasks", "numbers")
+		for _, task := range list.Items {
+			require.Equal(t, "RUNNING", task.State)
+		}
+		return len(list.Items)
+	}
+	wait := func(args ...string) []string { return append(args, "--wait", "--timeout", "2m") }
+	o.ok(wait("create", "numbers", "connector.class=CounterSource", "topic="+topic, "counter.interval.ms=5", "counter.partitions=2", "tasks.max=1")...)
+	require.Equal(t, 1, tasks())
+	o.ok(wait("patch", "numbers", "tasks.max=2")...)
+	require.Equal(t, 2, tasks())
+	o.ok(wait("rollback", "numbers")...)
+	require.Equal(t, 1, tasks())
+	o.ok(wait("apply", "-f", folder(t, map[string]string{"a.yaml": counterFile("other", "team: a", topic)}))...)
+	require.Equal(t, "RUNNING", o.connectors()["other"].State)
+	o.ok(wait("create", "resting", "--initial-state", "STOPPED", "connector.class=CounterSource", "topic="+topic)...)
+	require.Contains(t, o.gets(1, wait("create", "lost", "connector.class=FileSource", "file="+e.path("none.txt"), "format=lines", "topic="+topic)...), "connector lost failed: ")
+}
+
 func TestOperatorsSeeAndMendWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	e, o := startOperator(t)

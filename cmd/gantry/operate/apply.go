@@ -62,6 +62,7 @@ func (d dryRun) note() string {
 
 type applying struct {
 	files
+	waiting
 	dryRun   dryRun
 	prune    bool
 	selector string
@@ -82,9 +83,11 @@ them. Every connector that is declared must then carry the selector's labels.`,
 		Example: `  gantry apply -f connectors/
   gantry apply -f connectors/ --prune -l team=orders
   gantry apply -f orders.yaml --dry-run=server
+  gantry apply -f orders.yaml --wait --timeout 2m
   kubectl get configmap x -o jsonpath='{.data.connector}' | gantry apply -f -`,
 		RunE: t.run(func(ctx context.Context, s *session, _ []string) error { return a.do(ctx, s) })}
-	a.add(cmd)
+	a.files.add(cmd)
+	a.waiting.add(cmd)
 	a.dryRun.add(cmd, t)
 	cmd.Flags().BoolVar(&a.prune, "prune", false, "delete the connectors that -l matches and no file declares")
 	cmd.Flags().StringVarP(&a.selector, "selector", "l", "", "labels of what --prune may delete; of a connector without them nothing is applied")
@@ -118,9 +121,13 @@ func (a *applying) do(ctx context.Context, s *session) error {
 			return err
 		}
 	}
+	var old failures
 	for _, m := range all {
 		what := "read"
 		if look != nil {
+			if a.wait {
+				_ = old.note(ctx, s.api, m.Name) // may be new; what else is wrong shows at once
+			}
 			what, err = m.apply(ctx, s.api, look, a.dryRun == "server")
 		}
 		out.add(m.Name, what, wrapSource(m, err))
@@ -137,7 +144,7 @@ func (a *applying) do(ctx context.Context, s *session) error {
 			return err
 		}
 	}
-	return out.end()
+	return out.endWhen(ctx, a.waiting, old.over(inForce))
 }
 
 func wrapSource(m manifest, err error) error {
@@ -294,6 +301,21 @@ func (o *outcomes) add(name, what string, err error) {
 	default:
 		o.s.out.printf("connector/%s %s%s\n", name, what, o.dryRun.note())
 	}
+}
+
+// endWhen is end for what may be waited for: all connectors that are there and were not refused.
+func (o *outcomes) endWhen(ctx context.Context, w waiting, is condition) error {
+	err := o.end()
+	if o.dryRun != "none" {
+		return err
+	}
+	var names []string
+	for _, item := range o.items {
+		if item.Error == "" && item.Outcome != pruned {
+			names = append(names, item.Name)
+		}
+	}
+	return together(err, w.after(ctx, o.s, names, is))
 }
 
 // end writes what is left to write, and returns the failures.

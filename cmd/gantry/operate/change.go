@@ -18,10 +18,12 @@ func (t *tool) createCommand() *cobra.Command {
 	var f files
 	var d dryRun
 	var m manifest
+	var w waiting
 	cmd := &cobra.Command{Use: "create -f FILE… | create NAME KEY=VALUE…", Short: "Create connectors that do not exist yet", Args: cobra.ArbitraryArgs,
 		Long: "Create connectors that do not exist yet, from files as apply takes them, or from a name and the config's keys.",
 		Example: `  gantry create -f orders.yaml
   gantry create numbers-in connector.class=FileSource file=/tmp/numbers.txt format=lines topic=numbers
+  gantry create -f orders.yaml --wait && echo "it copies"
   gantry create numbers-in --initial-state STOPPED --labels team=ops connector.class=CounterSource topic=numbers`,
 		RunE: t.run(func(ctx context.Context, s *session, args []string) error {
 			if err := d.check(); err != nil {
@@ -47,10 +49,11 @@ func (t *tool) createCommand() *cobra.Command {
 				}
 				out.add(m.Name, created, wrapSource(m, err))
 			}
-			return out.end()
+			return out.endWhen(ctx, w, inForce)
 		})}
 	f.add(cmd)
 	d.add(cmd, t)
+	w.add(cmd)
 	cmd.Flags().StringToStringVar(&m.Labels, "labels", nil, "labels, as `a=b,c=d` (with a name)")
 	hideDefault(cmd, "labels")
 	cmd.Flags().StringVar(&m.InitialState, "initial-state", "", "RUNNING, PAUSED or STOPPED (with a name)")
@@ -101,8 +104,9 @@ func parseChanges(args []string) (set map[string]string, gone []string, err erro
 }
 
 func (t *tool) patchCommand() *cobra.Command {
+	var w waiting
 	cmd := &cobra.Command{Use: "patch NAME KEY=VALUE… KEY-…", Short: "Change single keys of a connector's config", Args: Args(cobra.MinimumNArgs(2)),
-		Example: `  gantry patch orders-in tasks.max=4
+		Example: `  gantry patch orders-in tasks.max=4 --wait
   gantry patch orders-in transforms=mask transforms.mask.type=MaskField transforms.mask.fields=iban errors.tolerance-`,
 		ValidArgsFunction: t.asking(1, connectorNames),
 		RunE: t.onConnector(func(ctx context.Context, s *session, args []string) error {
@@ -121,20 +125,27 @@ func (t *tool) patchCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			var old failures
+			if w.wait {
+				if err := old.note(ctx, s.api, args[0]); err != nil {
+					return err
+				}
+			}
 			info, err := s.api.PatchConfig(ctx, args[0], changes)
 			if err != nil {
 				return err
 			}
 			if s.out.structured() {
-				return s.out.encode(info)
+				return together(s.out.encode(info), w.after(ctx, s, args[:1], old.over(inForce)))
 			}
 			_, after, err := s.api.Config(ctx, args[0])
 			if err != nil {
 				return err
 			}
 			s.said("connector/%s %s", args[0], changedWord(before != after))
-			return nil
+			return w.after(ctx, s, args[:1], old.over(inForce))
 		})}
+	w.add(cmd)
 	return t.withOutput(cmd)
 }
 
@@ -189,9 +200,10 @@ func orDash(text string) string {
 }
 
 func (t *tool) rollbackCommand() *cobra.Command {
+	var w waiting
 	cmd := &cobra.Command{Use: "rollback NAME [REVISION]", Short: "Put an older config into force again", Args: Args(cobra.RangeArgs(1, 2)),
 		Long:              "Put an older config into force again, as a new revision; without a number the one before the present one. See gantry get revisions NAME.",
-		Example:           "  gantry rollback orders-in 3",
+		Example:           "  gantry rollback orders-in 3 --wait",
 		ValidArgsFunction: t.asking(1, connectorNames),
 		RunE: t.onConnector(func(ctx context.Context, s *session, args []string) error {
 			to := int64(0)
@@ -211,20 +223,27 @@ func (t *tool) rollbackCommand() *cobra.Command {
 			if to < 1 {
 				return failf(ExitConflict, "connector %s has had no other config yet", args[0])
 			}
+			var old failures
+			if w.wait {
+				if err := old.note(ctx, s.api, args[0]); err != nil {
+					return err
+				}
+			}
 			r, err := s.api.Rollback(ctx, args[0], to, now.Revision)
 			if err != nil {
 				return err
 			}
-			if s.out.structured() {
-				return s.out.encode(r)
-			}
-			if r.Number == now.Revision {
+			switch {
+			case s.out.structured():
+				err = s.out.encode(r)
+			case r.Number == now.Revision:
 				s.said("connector/%s unchanged: revision %d has the config in force", args[0], to)
-				return nil
+			default:
+				s.said("connector/%s has the config of revision %d again, as revision %d", args[0], to, r.Number)
 			}
-			s.said("connector/%s has the config of revision %d again, as revision %d", args[0], to, r.Number)
-			return nil
+			return together(err, w.after(ctx, s, args[:1], old.over(inForce)))
 		})}
+	w.add(cmd)
 	return t.withOutput(cmd)
 }
 
@@ -292,11 +311,7 @@ func (d *deleting) do(ctx context.Context, s *session, args []string) error {
 		}
 		out.add(name, "deleted", err)
 	}
-	err = out.end()
-	if d.waiting.wait && len(going) > 0 {
-		err = together(err, d.waiting.until(ctx, s, going, gone))
-	}
-	return err
+	return together(out.end(), d.waiting.after(ctx, s, going, gone))
 }
 
 // question tells what goes and what stays.
