@@ -71,10 +71,10 @@ func TestPasswordsAreSealedShownMaskedAndKeptByTheMask(t *testing.T) {
 		require.Equal(t, 200, status, body)
 		require.Equal(t, first, s.stored(t, "c"), "the same config makes no revision")
 	}
-	for config, revision := range map[string]string{masked: `"1"`, sourceWith("hunter2"): `"1"`, sourceWith("hunter3"): `"2"`} {
+	for config, revision := range map[string]string{masked: "1", sourceWith("hunter2"): "1", sourceWith("hunter3"): "2"} {
 		status, header, body := s.call(t, "PUT", "/v1/connectors/c/config?dry_run=true", config)
 		require.Equal(t, 200, status, body)
-		require.Equal(t, revision, header.Get("ETag"), "a dry run tells whether the secret is another one")
+		require.Equal(t, revision, number(header), "a dry run tells whether the secret is another one")
 		require.NotContains(t, body, "hunter")
 	}
 	require.Equal(t, first, s.stored(t, "c"))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -35,7 +34,7 @@ func (p PageParams) page() control.Page { return control.Page{Limit: p.Limit, Cu
 
 // IfMatch makes a change depend on nothing else having changed.
 type IfMatch struct {
-	IfMatch string `header:"If-Match" example:"\"3\"" doc:"The ETag that was read; with another one in force nothing is changed (412). * stands for any."`
+	IfMatch string `header:"If-Match" example:"\"3-k1\"" doc:"The ETag that was read; with another one in force nothing is changed (412). A bare number stands for that version of any connector that has had the name, * for any version."`
 }
 
 // DryRun asks only to check.
@@ -63,22 +62,27 @@ func precondition(match, noneMatch string) (control.Precondition, error) {
 			pre.Exists = true
 			continue
 		}
-		n, err := strconv.ParseInt(strings.Trim(strings.TrimPrefix(tag, "W/"), `"`), 10, 64)
-		if err != nil {
-			n = -1 // no version has it: nothing matches
+		v, ok := parseTag(tag)
+		if !ok {
+			v.Number = -1 // no version has it: nothing matches
 		}
-		pre.Match = append(pre.Match, n)
+		pre.Match = append(pre.Match, v)
 	}
 	return pre, nil
 }
 
 // etag is the ETag of a version.
-func etag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
+func etag(v control.Version) string { return `"` + v.String() + `"` }
+
+func parseTag(tag string) (v control.Version, ok bool) {
+	return control.ParseVersion(strings.Trim(strings.TrimPrefix(tag, "W/"), `"`))
+}
 
 // unchanged reports whether a reader has this version already.
-func unchanged(noneMatch string, version int64) bool {
+func unchanged(noneMatch string, now control.Version) bool {
 	for _, tag := range strings.Split(noneMatch, ",") {
-		if tag = strings.TrimPrefix(strings.TrimSpace(tag), "W/"); tag == "*" || tag == etag(version) {
+		tag = strings.TrimSpace(tag)
+		if v, ok := parseTag(tag); tag == "*" || ok && v.Is(now) {
 			return true
 		}
 	}

@@ -102,7 +102,7 @@ func (h *handlers) createV1(ctx context.Context, in *struct {
 	if in.DryRun.DryRun {
 		return &overviewOutput{Status: http.StatusOK, Body: &made}, nil
 	}
-	return &overviewOutput{Status: http.StatusCreated, ETag: etag(made.Revision), Location: locationV1(made.Name), Body: &made}, nil
+	return &overviewOutput{Status: http.StatusCreated, ETag: etag(made.Tag), Location: locationV1(made.Name), Body: &made}, nil
 }
 
 func locationV1(name string) string { return "/v1/connectors/" + url.PathEscape(name) }
@@ -113,7 +113,7 @@ func (h *handlers) getOverview(ctx context.Context, in *Named) (*overviewOutput,
 		return nil, err
 	}
 	// The ETag is of the config: what else is told changes without it, so a reader is never told that nothing has.
-	return &overviewOutput{Status: http.StatusOK, ETag: etag(o.Revision), Body: &o}, nil
+	return &overviewOutput{Status: http.StatusOK, ETag: etag(o.Tag), Body: &o}, nil
 }
 
 func (h *handlers) deleteV1(ctx context.Context, in *struct {

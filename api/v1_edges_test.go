@@ -83,7 +83,7 @@ func TestV1ConfigsThatCreateAtOnce(t *testing.T) {
 		require.Equal(t, []int{201, 412, 412, 412, 412, 412, 412, 412}, at(fmt.Sprintf("/v1/connectors/b%d/config", i), "If-None-Match", "*"))
 	}
 	_, header := ask[map[string]string](t, s, "PUT", "/v1/connectors/%20c%20/config?dry_run=true", source, 201)
-	require.Equal(t, `"1"`, header.Get("ETag"), "the revision that would be in force")
+	require.Equal(t, "1", number(header), "the revision that would be in force")
 	_, header = ask[map[string]string](t, s, "PUT", "/v1/connectors/%20c%20/config", source, 201)
 	require.Equal(t, "/v1/connectors/c", header.Get("Location"))
 	ask[map[string]string](t, s, "PUT", "/v1/connectors/%20c%20/config", source, 200)

@@ -35,7 +35,7 @@ type positionsOutput struct {
 }
 
 func positionsAnswer(p control.Positions, err error) (*positionsOutput, error) {
-	return &positionsOutput{ETag: etag(p.Generation), Body: p}, err
+	return &positionsOutput{ETag: etag(p.Tag), Body: p}, err
 }
 
 func (h *handlers) registerPositions(a huma.API) {

@@ -80,10 +80,10 @@ func (h *handlers) getConfigV1(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	if unchanged(in.IfNoneMatch, r.Number) {
-		return &configOutput{Status: http.StatusNotModified, ETag: etag(r.Number)}, nil
+	if unchanged(in.IfNoneMatch, r.Tag) {
+		return &configOutput{Status: http.StatusNotModified, ETag: etag(r.Tag)}, nil
 	}
-	return &configOutput{Status: http.StatusOK, ETag: etag(r.Number), Body: r.Config}, nil
+	return &configOutput{Status: http.StatusOK, ETag: etag(r.Tag), Body: r.Config}, nil
 }
 
 func (h *handlers) putConfigV1(ctx context.Context, in *struct {
@@ -101,7 +101,7 @@ func (h *handlers) putConfigV1(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	out := &configOutput{Status: http.StatusOK, ETag: etag(made.Number), Body: made.Config}
+	out := &configOutput{Status: http.StatusOK, ETag: etag(made.Tag), Body: made.Config}
 	if created {
 		out.Status, out.Location = http.StatusCreated, locationV1(made.Config["name"])
 	}
@@ -132,5 +132,5 @@ func (h *handlers) rollback(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return &revisionOutput{ETag: etag(r.Number), Body: r}, nil
+	return &revisionOutput{ETag: etag(r.Tag), Body: r}, nil
 }

@@ -11,16 +11,19 @@ import (
 type Deletion struct {
 	KeepPositions bool  // they wait for the next connector of the name and kind
 	DropTopics    bool  // the topics that a source wrote to go, too
+	UID           int64 // of the connector that the caller has seen; 0 is any
 	Expected      int64 // the revision that the caller has seen; 0 is any
 }
 
 // Delete is DeleteConnector with a say in what goes along. ErrNotFound; ErrDeleting if it is being deleted already, and
-// ErrChanged if its revision is another one.
+// ErrChanged if it is another one, or its revision is.
 func (c *Catalog) Delete(ctx context.Context, name string, d Deletion, author string) error {
 	_, err := c.change(ctx, "name", name, func(tx pgx.Tx, conn *Connector) error {
 		switch {
 		case conn.Desired == StateDeleted:
 			return ErrDeleting
+		case d.UID != 0 && d.UID != conn.UID:
+			return fmt.Errorf("expected the connector with uid %d, it has %d: %w", d.UID, conn.UID, ErrChanged)
 		case d.Expected != 0 && d.Expected != conn.Revision:
 			return fmt.Errorf("expected revision %d, it is %d: %w", d.Expected, conn.Revision, ErrChanged)
 		}

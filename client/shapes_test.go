@@ -55,6 +55,9 @@ func fields(t reflect.Type, prefix string) []string {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "-" {
+			continue // travels as the ETag
+		}
 		if f.Anonymous && name == "" {
 			for _, inner := range fields(f.Type, prefix) {
 				all[inner] = true

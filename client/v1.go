@@ -33,7 +33,8 @@ func match(h http.Header, version int64) http.Header {
 
 // version reads the ETag of an answer; 0 if it has none.
 func (a answer) version() int64 {
-	n, err := strconv.ParseInt(strings.Trim(strings.TrimPrefix(a.header.Get("ETag"), "W/"), `"`), 10, 64)
+	number, _, _ := strings.Cut(strings.Trim(strings.TrimPrefix(a.header.Get("ETag"), "W/"), `"`), "-") // what follows tells connectors of one name apart
+	n, err := strconv.ParseInt(number, 10, 64)
 	if err != nil {
 		return 0
 	}

@@ -56,7 +56,8 @@ type Overview struct {
 	LagBytes     int64               `json:"lag_bytes" example:"38750" doc:"Left to copy; -1 if unknown."`
 	LagSeconds   float64             `json:"lag_seconds" example:"0.01" doc:"About how long copying what is left takes at the present rate, or, while nothing moves, how long ago the last record was copied; of the slowest task. 0 if nothing is left, -1 if unknown."`
 	LastRecordAt *time.Time          `json:"last_record_at,omitempty" doc:"When the last record was copied."`
-	Revision     int64               `json:"revision" example:"3" doc:"Of the config, from 1; also the ETag."`
+	Revision     int64               `json:"revision" example:"3" doc:"Of the config, from 1; the ETag begins with it."`
+	Tag          Version             `json:"-"` // of the config
 	Planned      int64               `json:"planned_revision" example:"3" doc:"The revision that the tasks were planned from, 0 before the first plan. Where it is behind revision, a new plan is being made, or could not be."`
 	CreatedAt    time.Time           `json:"created_at"`
 	UpdatedAt    time.Time           `json:"updated_at" doc:"When what is wanted of the connector was last changed."`
@@ -80,13 +81,6 @@ type OverviewQuery struct {
 type Overviews struct {
 	Items []Overview `json:"items" nullable:"false"`
 	Next  string     `json:"next,omitempty" doc:"The cursor of the next page; absent on the last."`
-}
-
-// Precondition is what a change expects to find. The zero value expects nothing.
-type Precondition struct {
-	Match  []int64 // one of these versions; nil: any
-	Exists bool    // any version, but there is one (If-Match: *)
-	Absent bool    // there is none yet (If-None-Match: *)
 }
 
 // Deletion says what goes with a connector.
@@ -164,7 +158,7 @@ func (s *Service) Overview(ctx context.Context, name string) (Overview, error) {
 
 func (s *Service) overview(v catalog.View) Overview {
 	o := Overview{Name: v.Name, Kind: connector.Kind(v.Kind), Class: v.Class, Desired: string(v.Desired), Labels: v.Labels,
-		State: connectorState(v.Desired, v.Status), Records: v.Records, Bytes: v.Bytes, Revision: v.Revision, Planned: v.PlannedRevision,
+		State: connectorState(v.Desired, v.Status), Records: v.Records, Bytes: v.Bytes, Tag: configVersion(v.Connector), Revision: v.Revision, Planned: v.PlannedRevision,
 		CreatedAt: v.Created, UpdatedAt: v.Updated}
 	if o.Labels == nil {
 		o.Labels = map[string]string{}
@@ -258,30 +252,17 @@ func (s *Service) DeleteWith(ctx context.Context, name string, d Deletion, pre P
 	if err != nil {
 		return err
 	}
-	if err := pre.check(name, c.Revision, true); err != nil {
+	if err := pre.check(name, configVersion(c), true); err != nil {
 		return err
 	}
-	expected := int64(0)
+	deletion := catalog.Deletion{KeepPositions: !d.Positions, DropTopics: d.Topics}
 	if len(pre.Match) > 0 {
-		expected = c.Revision
+		deletion.UID, deletion.Expected = c.UID, c.Revision
 	}
-	err = s.connectors.Delete(ctx, name, catalog.Deletion{KeepPositions: !d.Positions, DropTopics: d.Topics, Expected: expected}, author)
+	err = s.connectors.Delete(ctx, name, deletion, author)
 	if err != nil {
 		return translate(err, name)
 	}
 	s.tell(ctx, name)
-	return nil
-}
-
-// check compares the version in force with what the caller expects; exists tells whether there is one.
-func (p Precondition) check(name string, version int64, exists bool) error {
-	switch {
-	case p.Absent && exists:
-		return &ChangedError{fmt.Sprintf("Connector %s exists already", name)}
-	case (p.Exists || len(p.Match) > 0) && !exists:
-		return &ChangedError{fmt.Sprintf("Connector %s does not exist", name)}
-	case len(p.Match) > 0 && !p.Exists && !slices.Contains(p.Match, version):
-		return &ChangedError{fmt.Sprintf("Connector %s has been changed: version %d is in force, and another was expected", name, version)}
-	}
 	return nil
 }

@@ -13,7 +13,8 @@ import (
 
 // Positions is how far a connector has come.
 type Positions struct {
-	Generation int64             `json:"generation" example:"2" doc:"Raised by each edit by an operator; also the ETag."`
+	Tag        Version           `json:"-"`
+	Generation int64             `json:"generation" example:"2" doc:"Raised by each edit by an operator; the ETag begins with it."`
 	Offsets    []PartitionOffset `json:"offsets" nullable:"false"`
 }
 
@@ -43,7 +44,7 @@ func (s *Service) Positions(ctx context.Context, name string) (Positions, error)
 		return Positions{}, translate(err, name)
 	}
 	offsets, err := offsetsOf(c, positions)
-	return Positions{Generation: c.PositionGeneration, Offsets: offsets}, err
+	return Positions{Tag: positionVersion(c), Generation: c.PositionGeneration, Offsets: offsets}, err
 }
 
 // EditPositions is AlterOffsets for a caller who says which generation they have seen.
@@ -84,7 +85,7 @@ func (s *Service) findEditable(ctx context.Context, name string, pre Preconditio
 	if err != nil {
 		return c, err
 	}
-	if len(pre.Match) > 0 && !pre.Exists && !slices.Contains(pre.Match, c.PositionGeneration) {
+	if !pre.matches(positionVersion(c)) {
 		return c, positionsChanged(c.PositionGeneration)
 	}
 	if c.Desired != catalog.StateStopped {

@@ -26,6 +26,7 @@ type Revision struct {
 // RevisionConfig is a revision with its config.
 type RevisionConfig struct {
 	Revision
+	Tag    Version           `json:"-"`
 	Config map[string]string `json:"config" doc:"As given; references to secrets are never resolved."`
 }
 
@@ -93,7 +94,7 @@ func (s *Service) replaceConfig(ctx context.Context, name string, config map[str
 	if exists && err != nil {
 		return RevisionConfig{}, false, err
 	}
-	if err := pre.check(name, now.Revision, exists); err != nil {
+	if err := pre.check(name, configVersion(now), exists); err != nil {
 		return RevisionConfig{}, false, err
 	}
 	if !exists {
@@ -111,7 +112,7 @@ func (s *Service) replaceConfig(ctx context.Context, name string, config map[str
 		if plugin.Class != now.Class || !maps.Equal(config, now.Config) { // a secret that is the same stays sealed as it is
 			next++
 		}
-		return RevisionConfig{Revision{Number: next, Class: plugin.Class}, secrets.ShownConfig(config)}, false, nil
+		return RevisionConfig{Revision{Number: next, Class: plugin.Class}, Version{now.UID, next}, secrets.ShownConfig(config)}, false, nil
 	}
 	return s.changeConfig(ctx, name, catalog.NextConfig{Class: plugin.Class, Kind: string(plugin.Kind), Config: config}, pre, author)
 }
@@ -119,7 +120,7 @@ func (s *Service) replaceConfig(ctx context.Context, name string, config map[str
 func (s *Service) createConfig(ctx context.Context, c Create, dryRun bool) (RevisionConfig, bool, error) {
 	if dryRun {
 		wanted, err := s.prepare(ctx, c)
-		return RevisionConfig{Revision{Number: 1, Class: wanted.Class}, secrets.ShownConfig(wanted.Config)}, true, err
+		return RevisionConfig{Revision{Number: 1, Class: wanted.Class}, Version{Number: 1}, secrets.ShownConfig(wanted.Config)}, true, err
 	}
 	made, err := s.create(ctx, c)
 	if err != nil {
@@ -131,7 +132,7 @@ func (s *Service) createConfig(ctx context.Context, c Create, dryRun bool) (Revi
 
 func (s *Service) changeConfig(ctx context.Context, name string, next catalog.NextConfig, pre Precondition, author string) (RevisionConfig, bool, error) {
 	c, err := s.connectors.ChangeConfig(ctx, name, author, func(now catalog.Connector) (catalog.NextConfig, error) {
-		return next, pre.check(name, now.Revision, true)
+		return next, pre.check(name, configVersion(now), true)
 	})
 	var changed *ChangedError
 	if errors.As(err, &changed) {
@@ -155,7 +156,7 @@ func (s *Service) revision(ctx context.Context, c catalog.Connector, number int6
 	if err != nil {
 		return RevisionConfig{}, err
 	}
-	return RevisionConfig{revisionInfo(c, r, before), secrets.ShownConfig(r.Config)}, nil
+	return RevisionConfig{revisionInfo(c, r, before), Version{c.UID, r.Number}, secrets.ShownConfig(r.Config)}, nil
 }
 
 // revisionOf reads a revision; number 0 is the empty config before the first.
@@ -280,6 +281,6 @@ func (s *Service) Rollback(ctx context.Context, name string, number int64, pre P
 	if err != nil {
 		return RevisionConfig{}, err
 	}
-	r, _, err := s.changeConfig(ctx, name, catalog.NextConfig{Class: plugin.Class, Kind: string(plugin.Kind), Config: config}, pre, author)
+	r, _, err := s.changeConfig(ctx, name, catalog.NextConfig{Class: plugin.Class, Kind: string(plugin.Kind), Config: config}, pre.of(c.UID), author)
 	return r, err
 }
