@@ -165,6 +165,22 @@ var lifeCycles = []lifeCycle{
 		w.await("the grown plan", w.runs("a", "b"))
 		require.Equal(t, 1, w.counts()[0])
 	}},
+	{"watcher while planning", func(_ *testing.T, w *world) {
+		w.create("a")
+		w.await("the watcher", func() bool { return w.watching == 1 })
+		hold, loads := make(chan struct{}), 0
+		w.edit(func() { w.holdPlan = hold })
+		w.configure("a", "b")
+		w.await("planning", func() bool { return w.plans == 2 })
+		w.edit(func() { // too late for the plan that is being made
+			w.config, w.holdPlan, loads = planOf("a", "b", "c"), nil, w.loads
+			close(w.watchers)
+			w.watchers = make(chan struct{})
+		})
+		w.await("the workflow has heard of it", func() bool { return w.loads > loads })
+		close(hold)
+		w.await("the plan after the change", w.runs("a", "b", "c"))
+	}},
 	{"group", func(t *testing.T, w *world) {
 		w.edit(func() {
 			w.loaded.Group, w.loaded.Lonely, w.config = "big", "no worker of group big", planOf("a", "b")

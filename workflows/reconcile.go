@@ -155,6 +155,7 @@ func (c *connectorRun) converge(ctx workflow.Context) error {
 			return err
 		}
 	}
+	c.dirty = c.dirty || c.replan // what the watcher has told of meanwhile may have come too late for the plan
 	c.startMissing(ctx)
 	c.watch(ctx)
 	c.become(ctx, Running, strings.Join(slices.DeleteFunc([]string{c.state.Note, c.wanted.Lonely}, func(s string) bool { return s == "" }), "\n"))

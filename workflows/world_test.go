@@ -54,6 +54,7 @@ type world struct {
 	watchers  chan struct{}
 	status    []workflows.State
 	plans     int
+	loads     int
 	forgotten int
 }
 
@@ -203,6 +204,7 @@ func (w *world) query() workflows.ConnectorStatus {
 }
 
 func (w *world) load(_ context.Context, in workflows.LoadConnectorInput) (workflows.LoadConnectorResult, error) {
+	w.edit(func() { w.loads++ })
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.found {
@@ -216,7 +218,7 @@ func (w *world) load(_ context.Context, in workflows.LoadConnectorInput) (workfl
 
 func (w *world) plan(ctx context.Context, in workflows.PlanTasksInput) (workflows.PlanTasksResult, error) {
 	w.mu.Lock()
-	hold := w.holdPlan
+	hold, config := w.holdPlan, w.config // of the system as it is now
 	w.mu.Unlock()
 	w.edit(func() { w.plans++ })
 	if hold != nil && !beatUntil(ctx, hold) {
@@ -236,15 +238,15 @@ func (w *world) plan(ctx context.Context, in workflows.PlanTasksInput) (workflow
 		return workflows.PlanTasksResult{}, temporal.NewApplicationErrorWithOptions(w.trouble, "Failure",
 			temporal.ApplicationErrorOptions{NextRetryDelay: in.Patience.Pause})
 	}
-	r := workflows.PlanTasksResult{Revision: w.loaded.Revision, Tasks: w.config, Generation: w.loaded.Generation, Saved: true, Watched: true, Group: w.loaded.Group}
+	r := workflows.PlanTasksResult{Revision: w.loaded.Revision, Tasks: config, Generation: w.loaded.Generation, Saved: true, Watched: true, Group: w.loaded.Group}
 	for _, b := range in.Busy {
-		if b.Number >= len(w.config) || w.config[b.Number] != b {
+		if b.Number >= len(config) || config[b.Number] != b {
 			r.Saved, r.Moved = false, append(r.Moved, b.Number)
 		}
 	}
 	if r.Saved {
 		w.loaded.Generation++
-		w.loaded.Plan = w.config
+		w.loaded.Plan = config
 		r.Generation = w.loaded.Generation
 	}
 	return r, nil
