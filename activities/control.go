@@ -35,9 +35,12 @@ func (a *Activities) LoadConnector(ctx context.Context, in workflows.LoadConnect
 	if len(plan) > 0 {
 		result.PlanGroup = groupOf(plan[0].Config)
 	}
-	if result.Lonely, err = a.lonely(ctx, result.Group); err != nil {
+	alive, err := a.Catalog.Workers(ctx)
+	if err != nil {
 		return workflows.LoadConnectorResult{}, err
 	}
+	result.Lonely = lonelyAmong(alive, result.Group)
+	result.Deserted = len(plan) > 0 && lonelyAmong(alive, result.PlanGroup) != ""
 	switch status, err := a.Catalog.ConnectorStatus(ctx, conn.UID); {
 	case err == nil:
 		result.Shown = workflows.State(status.State)

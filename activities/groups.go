@@ -19,15 +19,7 @@ const eventLonely catalog.EventKind = "no worker"
 // groupOf is the group of workers that a config asks for.
 func groupOf(config map[string]string) string { return strings.TrimSpace(config["worker.group"]) }
 
-// lonely says that no worker of a group is alive; empty if one is.
-func (a *Activities) lonely(ctx context.Context, group string) (string, error) {
-	all, err := a.Catalog.Workers(ctx)
-	if err != nil {
-		return "", err
-	}
-	return lonelyAmong(all, group), nil
-}
-
+// lonelyAmong says that no worker of a group is alive; empty if one is.
 func lonelyAmong(all []catalog.Worker, group string) string {
 	if slices.ContainsFunc(all, func(w catalog.Worker) bool { return w.Group == group && !w.Draining }) {
 		return ""

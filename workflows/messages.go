@@ -227,6 +227,8 @@ type LoadConnectorResult struct {
 	PlanGroup string `json:"planGroup,omitempty"`
 	// Lonely says that no worker of Group is alive; empty if one is.
 	Lonely string `json:"lonely,omitempty"`
+	// Deserted says that no worker of PlanGroup is alive.
+	Deserted bool `json:"deserted,omitempty"`
 	// Shown is the state that the catalog shows. One that differs from the workflow's is written again.
 	Shown State `json:"shown,omitempty"`
 }

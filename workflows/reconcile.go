@@ -51,11 +51,16 @@ func groupQueue(ctx workflow.Context, group string) string {
 // lonelyWithin is how long settling waits for a worker of a group. Where there is none, an operator's wish goes on without.
 const lonelyWithin = 10 * time.Second
 
-// settleOptions are for settling, which reads back from topics and waits out leases.
-func settleOptions(ctx workflow.Context, connector, group string, task int) workflow.Context {
+// settleOptions are for settling, which reads back from topics and waits out leases. Where a group is deserted, nobody waits for its
+// workers.
+func settleOptions(ctx workflow.Context, connector, group string, task int, deserted bool) workflow.Context {
 	var scheduleToStart time.Duration
 	if group != "" {
 		scheduleToStart = lonelyWithin
+	}
+	var final []string
+	if deserted {
+		final = []string{ErrorTypeTurnedAway} // by workers of other groups, which poll for those without one, too
 	}
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              groupQueue(ctx, group),
@@ -64,7 +69,7 @@ func settleOptions(ctx workflow.Context, connector, group string, task int) work
 		HeartbeatTimeout:       shortHeartbeat,
 		WaitForCancellation:    true,
 		RetryPolicy: &temporal.RetryPolicy{InitialInterval: 500 * time.Millisecond, BackoffCoefficient: 2,
-			MaximumInterval: 30 * time.Second},
+			MaximumInterval: 30 * time.Second, NonRetryableErrorTypes: final},
 		Summary: fmt.Sprintf("%s/%d", connector, task),
 	})
 }
@@ -282,13 +287,17 @@ func (c *connectorRun) settle(ctx workflow.Context, numbers []int, plan *PlanTas
 	if len(numbers) == 0 {
 		return nil
 	}
+	group := c.state.Group
+	if c.wanted.Deserted && plan != nil {
+		group = plan.Group // they are to have the tasks, and there are some: one has made the plan
+	}
 	c.become(ctx, Unassigned, fmt.Sprintf("settling what tasks %v left unfinished", numbers))
 	return c.unlessOvertaken(ctx, func(ctx workflow.Context) error {
 		futures := make([]workflow.Future, len(numbers))
 		for i, n := range numbers {
 			in := SettleTaskInput{Connector: c.state.Name, UID: c.state.UID, Task: n, Replan: plan != nil}
 			in.Moved = plan != nil && slices.Contains(plan.Moved, n)
-			futures[i] = workflow.ExecuteActivity(settleOptions(ctx, c.state.Name, c.state.Group, n), ActivitySettleTask, in)
+			futures[i] = workflow.ExecuteActivity(settleOptions(ctx, c.state.Name, group, n, c.wanted.Deserted && plan == nil), ActivitySettleTask, in)
 		}
 		var problems []string
 		for i, n := range numbers {
@@ -392,7 +401,7 @@ func (c *connectorRun) unlessOvertaken(ctx workflow.Context, step func(workflow.
 func (c *connectorRun) overtaken(now LoadConnectorResult) bool {
 	w := c.wanted
 	return now.Found != w.Found || now.UID != w.UID || now.Desired != w.Desired || now.Revision != w.Revision ||
-		now.RestartSeq > max(c.state.RestartSeq, w.RestartSeq)
+		now.Deserted != w.Deserted || now.RestartSeq > max(c.state.RestartSeq, w.RestartSeq)
 }
 
 // Reconcile is what the schedule runs: it finds connectors whose workflow is missing or has fallen behind the catalog.

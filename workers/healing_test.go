@@ -1,0 +1,39 @@
+package workers_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gantry-connect/gantry/catalog"
+	"github.com/gantry-connect/gantry/workers"
+)
+
+// A group's workers may have gone for good, or there may be no plain one left: what they ran moves on all the same.
+func TestConnectorsLeaveAGroupThatHasNoWorkers(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, from, to string }{
+		{"to plain workers", "old", ""}, {"to another group", "old", "new"}, {"from plain workers", "", "new"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			grouped := func(group string) func(*workers.Config, *workers.Deps) {
+				return func(c *workers.Config, _ *workers.Deps) { c.Group = group }
+			}
+			r.worker("stays", grouped(tt.to))
+			goes := r.worker("goes", grouped(tt.from))
+			conn := r.create("numbers", r.numbers("numbers", 2, map[string]string{"worker.group": tt.from}))
+			r.await("both tasks", r.allRun(conn, 2))
+			require.Equal(t, 2, goes.Health().Running)
+			goes.halt(t)
+			epochs := r.tasks(conn)
+			r.configure("numbers", map[string]string{"worker.group": tt.to})
+			r.await("they run where there are workers", func() bool {
+				now := r.tasks(conn)
+				return now[0].Epoch > epochs[0].Epoch && now[1].Epoch > epochs[1].Epoch && r.allRun(conn, 2)()
+			})
+			require.Equal(t, catalog.StatusRunning, r.connectorState(conn))
+		})
+	}
+}
