@@ -158,6 +158,8 @@ func (a *Activities) pruneQueue(ctx context.Context, q catalog.Queue) error {
 // ReconcileAll asks the workflow of every connector that is not as the catalog wants it to look, and starts those that
 // do not run. It goes on after an error and returns the first one. About once an hour it also prunes the catalog's history.
 func (a *Activities) ReconcileAll(ctx context.Context) (workflows.ReconcileAllResult, error) {
+	ctx, stop := beat(ctx, a.config.HeartbeatEvery)
+	defer stop()
 	all, err := a.Catalog.Connectors(ctx)
 	if err != nil {
 		return workflows.ReconcileAllResult{}, err

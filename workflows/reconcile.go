@@ -408,6 +408,7 @@ func (c *connectorRun) overtaken(now LoadConnectorResult) bool {
 func Reconcile(ctx workflow.Context) (ReconcileAllResult, error) {
 	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: 5 * time.Minute,
+		HeartbeatTimeout:    shortHeartbeat,                            // no run is started beside one that was lost
 		RetryPolicy:         &temporal.RetryPolicy{MaximumAttempts: 1}, // the schedule comes again
 	})
 	var result ReconcileAllResult
