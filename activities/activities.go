@@ -26,6 +26,8 @@ type (
 		SetDesired(ctx context.Context, name string, state catalog.State, author string) (catalog.Connector, error)
 		RequestRestart(ctx context.Context, name string, r catalog.Restart, author string) (catalog.Connector, error)
 		Restarts(ctx context.Context, uid, afterSeq int64) ([]catalog.Restart, error)
+		RestartsDone(ctx context.Context, uid, seq int64) error
+		RestartsLeft(ctx context.Context) (uids []int64, err error)
 		Forget(ctx context.Context, uid int64) error
 		drops
 	}

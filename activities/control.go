@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gantry-connect/gantry/catalog"
@@ -11,7 +12,7 @@ import (
 	"github.com/gantry-connect/gantry/workflows"
 )
 
-// LoadConnector reads what the catalog wants of a connector.
+// LoadConnector reads what the catalog wants of a connector. Restarts that its workflow has obeyed are forgotten.
 func (a *Activities) LoadConnector(ctx context.Context, in workflows.LoadConnectorInput) (workflows.LoadConnectorResult, error) {
 	conn, err := a.Catalog.Connector(ctx, in.Name)
 	if errors.Is(err, catalog.ErrNotFound) {
@@ -22,6 +23,9 @@ func (a *Activities) LoadConnector(ctx context.Context, in workflows.LoadConnect
 	}
 	plan, err := a.Catalog.Plan(ctx, conn.UID)
 	if err != nil {
+		return workflows.LoadConnectorResult{}, err
+	}
+	if err := a.Catalog.RestartsDone(ctx, conn.UID, in.RestartSeq); err != nil {
 		return workflows.LoadConnectorResult{}, err
 	}
 	restarts, err := a.Catalog.Restarts(ctx, conn.UID, in.RestartSeq)
@@ -51,6 +55,7 @@ func (a *Activities) LoadConnector(ctx context.Context, in workflows.LoadConnect
 		result.Plan = append(result.Plan, workflows.PlannedTask{Number: t.Number, Hash: t.Hash})
 	}
 	for _, r := range restarts {
+		result.RestartSeq = max(result.RestartSeq, r.Seq) // it may be newer than what was read of the connector
 		result.Restarts = append(result.Restarts, workflows.Restart{Connector: r.Connector, AllTasks: r.AllTasks,
 			Task: r.Task, OnlyFailed: r.OnlyFailed})
 	}
@@ -168,11 +173,15 @@ func (a *Activities) ReconcileAll(ctx context.Context) (workflows.ReconcileAllRe
 	if err != nil {
 		return workflows.ReconcileAllResult{}, err
 	}
+	restarts, err := a.Catalog.RestartsLeft(ctx)
+	if err != nil {
+		return workflows.ReconcileAllResult{}, err
+	}
 	defer a.prune(ctx)
 	result := workflows.ReconcileAllResult{Connectors: len(all)}
 	var first error
 	for _, conn := range all {
-		asked, err := a.reconcileOne(ctx, conn, alive)
+		asked, err := a.reconcileOne(ctx, conn, alive, slices.Contains(restarts, conn.UID))
 		if asked {
 			result.Signalled++
 		}
@@ -183,7 +192,7 @@ func (a *Activities) ReconcileAll(ctx context.Context) (workflows.ReconcileAllRe
 	return result, first
 }
 
-func (a *Activities) reconcileOne(ctx context.Context, conn catalog.Connector, alive []catalog.Worker) (asked bool, err error) {
+func (a *Activities) reconcileOne(ctx context.Context, conn catalog.Connector, alive []catalog.Worker, restart bool) (asked bool, err error) {
 	running, err := a.Starter.Running(ctx, conn.Name)
 	if err != nil {
 		return false, err
@@ -196,7 +205,7 @@ func (a *Activities) reconcileOne(ctx context.Context, conn catalog.Connector, a
 	if err != nil {
 		return false, err
 	}
-	if running && minded && (asWanted(conn, status) || beingPlanned(conn, status)) {
+	if running && minded && !restart && (asWanted(conn, status) || beingPlanned(conn, status)) {
 		return false, a.tellConnector(ctx, conn, status)
 	}
 	return true, a.Starter.Reconcile(ctx, conn.Name)

@@ -210,6 +210,8 @@ func (p *pruned) Connectors(context.Context) ([]catalog.Connector, error) { retu
 
 func (p *pruned) Workers(context.Context) ([]catalog.Worker, error) { return nil, nil }
 
+func (p *pruned) RestartsLeft(context.Context) ([]int64, error) { return nil, nil }
+
 func (p *pruned) Prune(_ context.Context, keep time.Duration) error {
 	p.times, p.keep = p.times+1, keep
 	return errors.New("connection refused")

@@ -179,6 +179,17 @@ func TestRestartsAreReadOnceEachInOrder(t *testing.T) {
 	require.Len(t, restarts, 2)
 	require.Equal(t, catalog.Restart{Task: &task, Seq: 2, Author: "ada", At: restarts[0].At}, restarts[0])
 	require.Equal(t, catalog.Restart{AllTasks: true, Seq: 3, Author: "ada", At: restarts[1].At}, restarts[1])
+	require.NoError(t, f.RestartsDone(ctx, c.UID, 2))
+	left, err := f.RestartsLeft(ctx)
+	require.NoError(t, err)
+	require.Equal(t, []int64{c.UID}, left)
+	restarts, err = f.Restarts(ctx, c.UID, 0)
+	require.NoError(t, err)
+	require.Len(t, restarts, 1, "what is done is forgotten")
+	require.NoError(t, f.RestartsDone(ctx, c.UID, 3))
+	left, err = f.RestartsLeft(ctx)
+	require.NoError(t, err)
+	require.Empty(t, left)
 }
 
 func TestAPlanIsReplacedAsAWhole(t *testing.T) {

@@ -61,3 +61,25 @@ func (c *Catalog) Restarts(ctx context.Context, uid, afterSeq int64) ([]Restart,
 	}
 	return restarts, nil
 }
+
+// RestartsDone forgets the wishes up to seq, which have been obeyed.
+func (c *Catalog) RestartsDone(ctx context.Context, uid, seq int64) error {
+	_, err := c.pool.Exec(ctx, "delete from gantry.restarts where uid = @uid and seq <= @seq", pgx.StrictNamedArgs{"uid": uid, "seq": seq})
+	if err != nil {
+		return fmt.Errorf("forget the restarts of connector with uid %d that are done: %w", uid, err)
+	}
+	return nil
+}
+
+// RestartsLeft are the uids of the connectors with wishes that nobody has said to be done.
+func (c *Catalog) RestartsLeft(ctx context.Context) ([]int64, error) {
+	rows, err := c.pool.Query(ctx, "select distinct uid from gantry.restarts")
+	if err != nil {
+		return nil, fmt.Errorf("list the restarts that are left: %w", err)
+	}
+	uids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return nil, fmt.Errorf("list the restarts that are left: %w", err)
+	}
+	return uids, nil
+}

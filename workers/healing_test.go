@@ -37,3 +37,27 @@ func TestConnectorsLeaveAGroupThatHasNoWorkers(t *testing.T) {
 		})
 	}
 }
+
+// The schedule finds every wish of which no workflow has heard, because whoever wrote it down died, say.
+func TestTheScheduleCarriesOutARestartThatNobodyWasToldOf(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.worker("one", nil)
+	conn := r.create("numbers", r.numbers("numbers", 2, nil))
+	r.await("both tasks", r.allRun(conn, 2))
+	before, one := r.tasks(conn), 1
+	_, err := r.catalog.RequestRestart(t.Context(), conn.Name, catalog.Restart{Task: &one}, "test")
+	require.NoError(t, err)
+	r.await("the restart", func() bool { return r.tasks(conn)[1].Epoch > before[1].Epoch && r.allRun(conn, 2)() || r.nudge() })
+	r.await("it is known to be done", func() bool {
+		left, err := r.catalog.RestartsLeft(t.Context())
+		require.NoError(t, err)
+		return len(left) == 0 || r.nudge()
+	})
+	after := r.tasks(conn)
+	require.Equal(t, before[0].Epoch, after[0].Epoch, "task 0 is left alone")
+	require.NoError(t, r.client.ScheduleClient().GetHandle(t.Context(), r.suffix).Trigger(t.Context(), triggerNow))
+	r.reconcile("numbers")
+	r.await("the next look", func() bool { return r.tasks(conn)[1].Records > after[1].Records+100 })
+	require.Equal(t, after[1].Epoch, r.tasks(conn)[1].Epoch, "it is restarted once")
+}
