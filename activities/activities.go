@@ -199,6 +199,7 @@ type Activities struct {
 
 	turns     turns
 	words     words
+	wakes     wakes
 	commits   latency
 	abandoned atomic.Int64
 	pruned    atomic.Int64 // when the catalog's history was last pruned, in Unix nanoseconds; 0 is never
@@ -214,5 +215,5 @@ func New(c Config, d Deps) (*Activities, error) {
 		d.Secrets = secrets.NewResolver(nil, nil)
 	}
 	return &Activities{Deps: d, config: c, log: c.Logger.With("worker", c.Worker), schemas: newSchemas(c.SchemaTopic, d),
-		turns: newTurns(), words: newWords()}, nil
+		turns: newTurns(), words: newWords(), wakes: wakes{last: map[int64]time.Time{}}}, nil
 }

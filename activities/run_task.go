@@ -67,6 +67,9 @@ func (t *turn) run(ctx context.Context) ending {
 		return ending{err: err}
 	}
 	p, wanted, err := t.lookUp(ctx)
+	if err == nil && !wanted {
+		t.wake(ctx, p)
+	}
 	if err != nil || !wanted {
 		return ending{reason: unwantedIf(err == nil), err: err}
 	}
@@ -76,6 +79,7 @@ func (t *turn) run(ctx context.Context) ending {
 	}
 	defer t.release(ctx, lease)
 	if lease.Start().PlanHash != t.in.Hash {
+		t.wake(ctx, p)
 		return ending{reason: reason(workflows.ReleaseUnwanted), settled: p.conn.Kind == string(connector.KindSource) && len(lease.Start().Open) == 0}
 	}
 	p.log = t.log.With("epoch", lease.Start().Epoch)
@@ -83,6 +87,9 @@ func (t *turn) run(ctx context.Context) ending {
 	j := t.a.start(context.WithoutCancel(ctx), p, lease)
 	t.own(lease, j)
 	e := t.conduct(ctx, lease, j)
+	if lease.Reason() == catalog.ReasonPlan || isFenced(e.err) {
+		t.wakeIfUnknown(ctx)
+	}
 	e.settled = settledBy(p.conn.Kind, e.err, j.ledger.clean())
 	return e
 }

@@ -2,11 +2,14 @@ package workers_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
 
 	"github.com/gantry-connect/gantry/catalog"
 	"github.com/gantry-connect/gantry/workers"
+	"github.com/gantry-connect/gantry/workflows"
 )
 
 // A group's workers may have gone for good, or there may be no plain one left: what they ran moves on all the same.
@@ -60,4 +63,40 @@ func TestTheScheduleCarriesOutARestartThatNobodyWasToldOf(t *testing.T) {
 	r.reconcile("numbers")
 	r.await("the next look", func() bool { return r.tasks(conn)[1].Records > after[1].Records+100 })
 	require.Equal(t, after[1].Epoch, r.tasks(conn)[1].Epoch, "it is restarted once")
+}
+
+// A catalog that was restored has an older plan than the workflow.
+func TestTasksWhosePlanWasReplacedRunAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.worker("one", nil)
+	conn := r.create("numbers", r.numbers("numbers", 2, nil))
+	r.await("both tasks", r.allRun(conn, 2))
+	before := r.tasks(conn)
+	plan, err := r.catalog.Plan(t.Context(), conn.UID)
+	require.NoError(t, err)
+	plan[0].Hash = "of an older config"
+	_, err = r.catalog.SavePlan(t.Context(), conn.UID, conn.Revision, plan)
+	require.NoError(t, err)
+	r.await("it runs by the newest plan", func() bool { return r.tasks(conn)[0].Epoch > before[0].Epoch && r.allRun(conn, 2)() })
+	require.Equal(t, before[1].Epoch, r.tasks(conn)[1].Epoch, "task 1 is the same in both")
+}
+
+// A catalog that was restored may not know a connector at all.
+func TestWorkflowsOfAConnectorThatTheCatalogHasLostEnd(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	w := r.worker("one", nil)
+	conn := r.create("numbers", r.numbers("numbers", 1, nil))
+	r.await("the task", r.allRun(conn, 1))
+	require.NoError(t, r.catalog.DeleteConnector(t.Context(), conn.Name, "test"))
+	require.NoError(t, r.catalog.Forget(t.Context(), conn.UID))
+	for _, id := range []string{workflows.TaskWorkflowID(conn.Name, 0), workflows.ConnectorWorkflowID(conn.Name)} {
+		r.await(id, func() bool {
+			d, err := r.client.DescribeWorkflowExecution(t.Context(), id, "")
+			require.NoError(t, err)
+			return d.WorkflowExecutionInfo.Status != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
+		})
+	}
+	r.awaitFor("nothing is left", 10*time.Second, func() bool { return w.Health().Running == 0 })
 }
