@@ -48,7 +48,9 @@ func (a *Activities) LoadConnector(ctx context.Context, in workflows.LoadConnect
 	switch status, err := a.Catalog.ConnectorStatus(ctx, conn.UID); {
 	case err == nil:
 		result.Shown = workflows.State(status.State)
-	case !errors.Is(err, catalog.ErrNotFound):
+	case errors.Is(err, catalog.ErrNotFound):
+		result.Shown = workflows.Unassigned
+	default:
 		return workflows.LoadConnectorResult{}, err
 	}
 	for _, t := range plan {

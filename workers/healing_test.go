@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 
@@ -99,4 +100,19 @@ func TestWorkflowsOfAConnectorThatTheCatalogHasLostEnd(t *testing.T) {
 		})
 	}
 	r.awaitFor("nothing is left", 10*time.Second, func() bool { return w.Health().Running == 0 })
+}
+
+// A catalog that was restored may be from before the connector's state was known.
+func TestAStateThatTheCatalogHasLostIsShownAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.worker("one", nil)
+	conn := r.create("numbers", r.numbers("numbers", 1, nil))
+	r.await("it runs", func() bool { return r.connectorState(conn) == catalog.StatusRunning })
+	db, err := pgx.Connect(t.Context(), r.url)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close(t.Context())) }()
+	_, err = db.Exec(t.Context(), "delete from gantry.connector_status")
+	require.NoError(t, err)
+	r.await("it shows", func() bool { return r.connectorState(conn) == catalog.StatusRunning || r.nudge() })
 }
