@@ -23,8 +23,8 @@ type (
 		Connectors(ctx context.Context) ([]catalog.Connector, error)
 	}
 	wishes interface {
-		SetDesired(ctx context.Context, name string, state catalog.State, author string) (catalog.Connector, error)
-		RequestRestart(ctx context.Context, name string, r catalog.Restart, author string) (catalog.Connector, error)
+		SetDesiredOnce(ctx context.Context, name string, state catalog.State, author, key string) (catalog.Connector, error)
+		RequestRestartOnce(ctx context.Context, name string, r catalog.Restart, author, key string) (catalog.Connector, error)
 		Restarts(ctx context.Context, uid, afterSeq int64) ([]catalog.Restart, error)
 		RestartsDone(ctx context.Context, uid, seq int64) error
 		RestartsLeft(ctx context.Context) (uids []int64, err error)

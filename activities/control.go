@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"go.temporal.io/sdk/activity"
+
 	"github.com/gantry-connect/gantry/catalog"
 	"github.com/gantry-connect/gantry/pipeline"
 	"github.com/gantry-connect/gantry/workflows"
@@ -73,17 +75,19 @@ var desiredBy = map[string]catalog.State{
 }
 
 // SetDesired writes an operator's signal into the catalog, where REST would have written it. What cannot be done is
-// refused, which is final.
+// refused, which is final. An attempt that has done so and could not say it is not followed by another that does it again: something
+// else may have been asked for since.
 func (a *Activities) SetDesired(ctx context.Context, in workflows.SetDesiredInput) error {
 	author := in.Verb.Author
 	if author == "" {
 		author = "signal"
 	}
 	var err error
+	key := activityKey(ctx)
 	if state, ok := desiredBy[in.Signal]; ok {
-		_, err = a.Catalog.SetDesired(ctx, in.Name, state, author)
+		_, err = a.Catalog.SetDesiredOnce(ctx, in.Name, state, author, key)
 	} else if in.Signal == workflows.SignalRestart {
-		err = a.requestRestart(ctx, in.Name, in.Verb, author)
+		err = a.requestRestart(ctx, in.Name, in.Verb, author, key)
 	} else {
 		err = refused(fmt.Errorf("there is no signal %q", in.Signal))
 	}
@@ -93,7 +97,13 @@ func (a *Activities) SetDesired(ctx context.Context, in workflows.SetDesiredInpu
 	return err
 }
 
-func (a *Activities) requestRestart(ctx context.Context, name string, verb workflows.Verb, author string) error {
+// activityKey is the same in all attempts of an activity, and in no other one.
+func activityKey(ctx context.Context) string {
+	info := activity.GetInfo(ctx)
+	return info.WorkflowExecution.RunID + "/" + info.ActivityID
+}
+
+func (a *Activities) requestRestart(ctx context.Context, name string, verb workflows.Verb, author, key string) error {
 	conn, err := a.Catalog.Connector(ctx, name)
 	if err != nil {
 		return err
@@ -104,8 +114,8 @@ func (a *Activities) requestRestart(ctx context.Context, name string, verb workf
 		}
 	}
 	whole := verb.Task == nil
-	_, err = a.Catalog.RequestRestart(ctx, name, catalog.Restart{Connector: whole,
-		AllTasks: whole && (verb.Tasks == nil || *verb.Tasks), Task: verb.Task, OnlyFailed: verb.OnlyFailed}, author)
+	_, err = a.Catalog.RequestRestartOnce(ctx, name, catalog.Restart{Connector: whole,
+		AllTasks: whole && (verb.Tasks == nil || *verb.Tasks), Task: verb.Task, OnlyFailed: verb.OnlyFailed}, author, key)
 	return err
 }
 

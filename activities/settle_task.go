@@ -143,9 +143,8 @@ const longestSettlePause = 5 * time.Second
 var errClaim = errors.New("claim the task")
 
 func (a *Activities) claimToSettle(ctx context.Context, in workflows.SettleTaskInput) (*catalog.Lease, error) {
-	info := activity.GetInfo(ctx)
 	lease, err := a.Claims.Claim(ctx, catalog.ClaimRequest{UID: in.UID, Task: in.Task, Owner: a.config.Worker,
-		Attempt: info.WorkflowExecution.RunID + "/" + info.ActivityID, AttemptNo: int(info.Attempt), Settle: true})
+		Attempt: activityKey(ctx), AttemptNo: int(activity.GetInfo(ctx).Attempt), Settle: true})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errClaim, err)
 	}

@@ -82,3 +82,19 @@ func (c *Catalog) DropAnswer(ctx context.Context, principal, key string) error {
 	}
 	return nil
 }
+
+// wishes is the principal under which the keys of wishes are kept that may come again without anybody asking for an answer.
+const wishes = "gantry/wishes"
+
+// takeKey notes the key of a wish with what is done about it, and reports whether it is new. A wish without a key always is.
+func takeKey(ctx context.Context, tx pgx.Tx, key string) (isNew bool, err error) {
+	if key == "" {
+		return true, nil
+	}
+	tag, err := tx.Exec(ctx, `insert into gantry.kept_answers (principal, key, fingerprint, status) values (@principal, @key, '', 0)
+		on conflict (principal, key) do nothing`, pgx.StrictNamedArgs{"principal": wishes, "key": key})
+	if err != nil {
+		return false, fmt.Errorf("take the key of a wish: %w", err)
+	}
+	return tag.RowsAffected() == 1, nil
+}

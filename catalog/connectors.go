@@ -211,7 +211,16 @@ func revisionBatch(conn Connector, to NextConfig, author string) *pgx.Batch {
 
 // SetDesired says what is wanted of a connector from now on; StateDeleted is DeleteConnector. ErrNotFound, ErrDeleting.
 func (c *Catalog) SetDesired(ctx context.Context, name string, state State, author string) (Connector, error) {
+	return c.SetDesiredOnce(ctx, name, state, author, "")
+}
+
+// SetDesiredOnce is SetDesired for a wish that may come again under the same key, within a day: it changes nothing then, whatever
+// else is wanted by that time, of whatever has the name.
+func (c *Catalog) SetDesiredOnce(ctx context.Context, name string, state State, author, key string) (Connector, error) {
 	conn, err := c.change(ctx, "name", name, func(tx pgx.Tx, conn *Connector) error {
+		if isNew, err := takeKey(ctx, tx, key); err != nil || !isNew {
+			return err
+		}
 		switch conn.Desired {
 		case state:
 			return nil

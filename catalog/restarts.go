@@ -23,7 +23,15 @@ type Restart struct {
 // RequestRestart notes a wish and raises the connector's RestartSeq; what it asks for is done by who reads Restarts.
 // ErrNotFound, ErrDeleting.
 func (c *Catalog) RequestRestart(ctx context.Context, name string, r Restart, author string) (Connector, error) {
+	return c.RequestRestartOnce(ctx, name, r, author, "")
+}
+
+// RequestRestartOnce is RequestRestart for a wish that may come again under the same key; see SetDesiredOnce.
+func (c *Catalog) RequestRestartOnce(ctx context.Context, name string, r Restart, author, key string) (Connector, error) {
 	conn, err := c.change(ctx, "name", name, func(tx pgx.Tx, conn *Connector) error {
+		if isNew, err := takeKey(ctx, tx, key); err != nil || !isNew {
+			return err
+		}
 		if conn.Desired == StateDeleted {
 			return ErrDeleting
 		}
