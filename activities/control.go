@@ -27,6 +27,9 @@ func (a *Activities) LoadConnector(ctx context.Context, in workflows.LoadConnect
 	if err != nil {
 		return workflows.LoadConnectorResult{}, err
 	}
+	if in.RestartSeq > conn.RestartSeq {
+		in.RestartSeq = 0 // the catalog was restored: nobody knows which of its restarts were obeyed
+	}
 	if err := a.Catalog.RestartsDone(ctx, conn.UID, in.RestartSeq); err != nil {
 		return workflows.LoadConnectorResult{}, err
 	}

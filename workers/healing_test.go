@@ -116,3 +116,28 @@ func TestAStateThatTheCatalogHasLostIsShownAgain(t *testing.T) {
 	require.NoError(t, err)
 	r.await("it shows", func() bool { return r.connectorState(conn) == catalog.StatusRunning || r.nudge() })
 }
+
+// A catalog that was restored counts restarts from where it was: the workflow has obeyed others by these numbers.
+func TestARestartIsCarriedOutThoughItsNumberWasUsedBefore(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.worker("one", nil)
+	conn := r.create("numbers", r.numbers("numbers", 1, nil))
+	r.await("the task", r.allRun(conn, 1))
+	restarted := func() {
+		epoch, one := r.tasks(conn)[0].Epoch, 0
+		r.restart("numbers", catalog.Restart{Task: &one})
+		r.await("the restart", func() bool { return r.tasks(conn)[0].Epoch > epoch && r.allRun(conn, 1)() })
+	}
+	restarted()
+	restarted()
+	db, err := pgx.Connect(t.Context(), r.url)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close(t.Context())) }()
+	for _, back := range []string{"update gantry.connectors set restart_seq = 0", "delete from gantry.restarts"} {
+		_, err = db.Exec(t.Context(), back)
+		require.NoError(t, err)
+	}
+	restarted()
+	restarted()
+}

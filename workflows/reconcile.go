@@ -174,7 +174,7 @@ func (c *connectorRun) obeyRestarts(ctx workflow.Context) {
 		}
 		c.restartTasks(ctx, r)
 	}
-	c.state.RestartSeq = max(c.state.RestartSeq, c.wanted.RestartSeq)
+	c.state.RestartSeq = c.wanted.RestartSeq // it falls where the catalog was restored
 }
 
 // planAgain puts the plan of the newest config in force. Tasks in its way are stopped and settled under the old plan
@@ -335,7 +335,7 @@ func (c *connectorRun) halt(ctx workflow.Context, state State) error {
 	case err != nil:
 		reason = cause(err) // nothing runs, which is what was asked for; the next start settles, or the next plan
 	}
-	c.state.RestartSeq = max(c.state.RestartSeq, c.wanted.RestartSeq) // nothing to restart
+	c.state.RestartSeq = c.wanted.RestartSeq // nothing to restart
 	for i := range c.state.Tasks {
 		c.state.Tasks[i].State = state
 	}
