@@ -39,7 +39,7 @@ func (a *Activities) LoadConnector(ctx context.Context, in workflows.LoadConnect
 	}
 	result := workflows.LoadConnectorResult{Found: true, UID: conn.UID, Kind: conn.Kind, Class: conn.Class,
 		Desired: workflows.Desired(conn.Desired), Revision: conn.Revision, Generation: conn.Generation,
-		RestartSeq: conn.RestartSeq}
+		RestartSeq: conn.RestartSeq, KeepsPositions: conn.KeepsPositions}
 	result.Group = groupOf(conn.Config)
 	if len(plan) > 0 {
 		result.PlanGroup = groupOf(plan[0].Config)

@@ -36,6 +36,7 @@ type Connector struct {
 	PositionGeneration int64             // raised by each edit of the position by an operator
 	RestartSeq         int64             // of the last restart that was asked for
 	Emptied            bool              // stopped since it last ran: it counts as having no tasks
+	KeepsPositions     bool              // of a deleted one: they stay for the next of its name
 	Author             string            // of the last change
 	Created            time.Time
 	Updated            time.Time
@@ -55,7 +56,7 @@ type NewConnector struct {
 const (
 	selectConnector = `
 		select c.uid, c.name, c.class, c.kind, c.desired, c.revision, r.config, c.generation, c.planned_revision,
-		       c.position_generation, c.restart_seq, c.emptied, c.labels, c.author, c.created_at as created, c.updated_at as updated
+		       c.position_generation, c.restart_seq, c.emptied, c.keeps_positions, c.labels, c.author, c.created_at as created, c.updated_at as updated
 		from gantry.connectors c join gantry.revisions r on r.uid = c.uid and r.number = c.revision`
 	byUID  = " where c.uid = @key"
 	byName = " where c.name = @key"

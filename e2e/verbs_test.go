@@ -118,3 +118,25 @@ func TestDeleteEndsACopyCleanly(t *testing.T) {
 	v.requireExactly(t, "topic", v.records)
 	require.Less(t, v.records, f.end(), "the source ended before its input did")
 }
+
+// TestPositionsThatADeletionKeepsAreTheLast deletes source and sink, and keeps their positions, just when the worker that has their
+// tasks dies. Who is created under their names goes on behind the last record, not at the last checkpoint.
+func TestPositionsThatADeletionKeepsAreTheLast(t *testing.T) {
+	t.Parallel()
+	p := newPipe(start(t))
+	f := startFeed(t, p.path("input.csv"), 1000)
+	w := p.startWorker()
+	seldom := config{"checkpoint.interval.ms": "60000"}
+	p.startSource(p.path("input.csv"), with(following(), seldom))
+	p.startPostgresSink(seldom)
+	p.awaitRecords(2000)
+	w.kill()
+	for _, name := range []string{source, postgresSink} {
+		p.client.must("DELETE", "/v1/connectors/"+name+"?positions=false", nil, nil)
+	}
+	p.startWorker()
+	p.client.put(source, p.sourceConfig(p.path("input.csv"), following()))
+	p.client.put(postgresSink, p.postgresConfig(nil))
+	p.awaitRecords(p.topic.count() + 1000)
+	p.requireExactlyOnce(f.end())
+}

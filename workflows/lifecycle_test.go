@@ -270,6 +270,15 @@ var lifeCycles = []lifeCycle{
 		w.signal(workflows.SignalDelete, nil)
 		w.closed()
 		w.await("forgotten", and(w.runs(), func() bool { return w.forgotten == 1 }))
+		require.Empty(t, w.settledTasks(), "the positions go, too")
+	}},
+	{"delete and keep positions", func(t *testing.T, w *world) {
+		w.edit(func() { w.unclean, w.down, w.loaded.KeepsPositions = true, true, true })
+		w.create("a", "b")
+		w.signal(workflows.SignalDelete, nil)
+		w.closed()
+		require.ElementsMatch(t, []int{0, 1}, w.settledTasks(), "the next of its name goes on behind the last record")
+		w.await("forgotten, though settling was given up", and(w.runs(), func() bool { return w.forgotten == 1 }))
 	}},
 	{"recreate", func(t *testing.T, w *world) {
 		w.create("a", "b")

@@ -231,6 +231,8 @@ type LoadConnectorResult struct {
 	Deserted bool `json:"deserted,omitempty"`
 	// Shown is the state that the catalog shows. One that differs from the workflow's is written again.
 	Shown State `json:"shown,omitempty"`
+	// KeepsPositions says of a deleted connector that the next one of its name goes on at its positions.
+	KeepsPositions bool `json:"keepsPositions,omitempty"`
 }
 
 // PlanTasksInput asks for a plan of the newest config.

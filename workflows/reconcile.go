@@ -351,11 +351,18 @@ func numbersOf(tasks []TaskEntry) []int {
 	return numbers
 }
 
-// finishDelete ends the tasks and has the catalog forget the connector. Nothing is settled: the positions go too.
+// finishDelete ends the tasks and has the catalog forget the connector. Only positions that the next one of its name takes over
+// have to be the last ones; what cannot be settled for them goes over as it is, and an event has told so.
 func (c *connectorRun) finishDelete(ctx workflow.Context) (gone bool, err error) {
 	c.unwatch()
 	if err := c.stop(ctx, c.running()); err != nil {
 		return false, err
+	}
+	if c.wanted.KeepsPositions {
+		err := c.settle(ctx, numbersOf(c.state.Tasks), nil)
+		if errors.Is(err, errOvertaken) || ctx.Err() != nil {
+			return false, err
+		}
 	}
 	err = workflow.ExecuteActivity(catalogOptions(ctx, c.state.Name), ActivityFinishDelete,
 		FinishDeleteInput{Name: c.state.Name, UID: c.state.UID}).Get(ctx, nil)
