@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -130,7 +131,7 @@ func describe(mux *http.ServeMux, h *handlers) huma.API {
 	config.CreateHooks = nil // the same: no Link header
 	config.Formats = map[string]huma.Format{"application/json": strictJSON, "json": strictJSON}
 	a := humago.New(exactRoot{mux}, config)
-	a.UseMiddleware(h.authorized)
+	a.UseMiddleware(bodiless, h.authorized)
 	h.registerRoot(a)
 	h.registerConnectors(a)
 	h.registerLifecycle(a)
@@ -147,6 +148,24 @@ func describe(mux *http.ServeMux, h *handlers) huma.API {
 	secure(a.OpenAPI())
 	exemplify(a.OpenAPI())
 	return a
+}
+
+// bodyRead is a request whose body has been read. From then on Go's server waits on the connection for its client to go away, and
+// takes the end of a deadline for just that, for this request and for all later ones: huma must set none any more.
+type bodyRead struct{ operationContext }
+
+// SetReadDeadline implements huma.Context.
+func (bodyRead) SetReadDeadline(time.Time) error { return nil }
+
+// Unwrap is for humago.Unwrap.
+func (b bodyRead) Unwrap() huma.Context { return b.operationContext }
+
+// bodiless tells of a request without a body that it has been read.
+func bodiless(hctx huma.Context, next func(huma.Context)) {
+	if r, _ := humago.Unwrap(hctx); r.ContentLength == 0 {
+		hctx = bodyRead{hctx}
+	}
+	next(hctx)
 }
 
 // badRequests documents what installErrors does: huma's 422 is answered as 400. It adds how bodies are refused that are not read.

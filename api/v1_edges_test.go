@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -215,4 +216,38 @@ func TestAClosedGateAnswersV1WithAProblem(t *testing.T) {
 	require.Equal(t, http.StatusServiceUnavailable, w.Code)
 	require.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
 	require.Contains(t, w.Body.String(), `"code":"unavailable"`)
+}
+
+// deadlines notes what becomes of the deadline for reading from a request's connection.
+type deadlines struct {
+	http.ResponseWriter
+	set []time.Time
+}
+
+func (d *deadlines) SetReadDeadline(at time.Time) error {
+	d.set = append(d.set, at)
+	return nil
+}
+
+// Once a request's body has been read, or where there is none, the end of a deadline would look as if the client had gone, in this
+// request and in all that follow on its connection: an operation that waits for long, for tasks that end say, would be broken off.
+func TestV1NoRequestIsBrokenOffForReadingTooSlowly(t *testing.T) {
+	t.Parallel()
+	s := startV1(t)
+	for _, tt := range []struct{ name, path, body, key string }{
+		{"a key and a body", "/v1/connectors", `{"name":"x","config":` + source + `}`, "k1"},
+		{"a key and no body", "/v1/connectors/x/offsets/undo", "", "k2"},
+		{"neither", "/v1/connectors/x/offsets/undo", "", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			req := httptest.NewRequest("POST", tt.path, strings.NewReader(tt.body))
+			req.Header.Set("Content-Type", "application/json")
+			if tt.key != "" {
+				req.Header.Set("Idempotency-Key", tt.key)
+			}
+			w := &deadlines{ResponseWriter: httptest.NewRecorder()}
+			s.Config.Handler.ServeHTTP(w, req)
+			require.Empty(t, w.set)
+		})
+	}
 }

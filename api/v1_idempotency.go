@@ -109,7 +109,7 @@ func isTooLarge(err error) bool {
 
 // carryOut lets the operation run and keeps what it answers, unless that is a failure of the server's.
 func (h *handlers) carryOut(hctx huma.Context, next func(huma.Context), key, fingerprint string, body []byte) {
-	r := &recorder{operationContext: hctx, in: bytes.NewReader(body), header: map[string]string{}}
+	r := &recorder{operationContext: bodyRead{hctx}, in: bytes.NewReader(body), header: map[string]string{}}
 	next(r)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(hctx.Context()), keepWithin)
 	defer cancel()
