@@ -62,7 +62,7 @@ type ending struct {
 }
 
 // run claims the task and copies.
-func (t *turn) run(ctx context.Context) ending {
+func (t *turn) run(ctx context.Context) (e ending) {
 	if err := t.tooManyCrashes(); err != nil {
 		return ending{err: err}
 	}
@@ -77,7 +77,7 @@ func (t *turn) run(ctx context.Context) ending {
 	if lease == nil {
 		return ending{reason: why, err: err}
 	}
-	defer t.release(ctx, lease)
+	defer func() { t.release(ctx, lease, e.settled) }()
 	if lease.Start().PlanHash != t.in.Hash {
 		t.wake(ctx, p)
 		return ending{reason: reason(workflows.ReleaseUnwanted), settled: p.conn.Kind == string(connector.KindSource) && len(lease.Start().Open) == 0}
@@ -86,7 +86,7 @@ func (t *turn) run(ctx context.Context) ending {
 	// From here on the lease decides, not the activity's context.
 	j := t.a.start(context.WithoutCancel(ctx), p, lease)
 	t.own(lease, j)
-	e := t.conduct(ctx, lease, j)
+	e = t.conduct(ctx, lease, j)
 	if lease.Reason() == catalog.ReasonPlan || isFenced(e.err) {
 		t.wakeIfUnknown(ctx)
 	}

@@ -73,7 +73,7 @@ func (a *Activities) closeQueues(ctx context.Context, in workflows.SettleTaskInp
 	if err != nil {
 		return err
 	}
-	defer a.release(ctx, p, lease)
+	defer a.release(ctx, p, lease, false)
 	point := pipeline.Checkpoint{}
 	for _, q := range startOf(lease.Start()).Open {
 		point.Queues, point.Close = append(point.Queues, q), append(point.Close, q.Queue)
@@ -151,22 +151,20 @@ func (a *Activities) claimToSettle(ctx context.Context, in workflows.SettleTaskI
 	return lease, nil
 }
 
-func (a *Activities) release(ctx context.Context, p *plan, lease *catalog.Lease) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseWithin)
-	defer cancel()
-	if err := lease.Release(ctx); err != nil {
+func (a *Activities) release(ctx context.Context, p *plan, lease *catalog.Lease, settled bool) {
+	if err := giveBack(ctx, lease, settled); err != nil {
 		p.log.Warn("release the task; its lease runs out by itself", "error", err)
 	}
 }
 
 // settleOnce claims the task and tries once. A connector that has not opened within SettleTimeout is cut off, and so is a copy
 // loop that has tried one thing for so long without success.
-func (a *Activities) settleOnce(ctx context.Context, in workflows.SettleTaskInput, p *plan) error {
+func (a *Activities) settleOnce(ctx context.Context, in workflows.SettleTaskInput, p *plan) (err error) {
 	lease, err := a.claimToSettle(ctx, in)
 	if err != nil {
 		return err
 	}
-	defer a.release(ctx, p, lease)
+	defer func() { a.release(ctx, p, lease, err == nil) }()
 	if p.conn.Kind == string(connector.KindSource) && len(lease.Start().Open) == 0 {
 		return nil
 	}

@@ -123,12 +123,19 @@ func (t *turn) own(lease *catalog.Lease, j *job) {
 }
 
 // release gives the task back, also when the activity's context has ended.
-func (t *turn) release(ctx context.Context, lease *catalog.Lease) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseWithin)
-	defer cancel()
-	if err := lease.Release(ctx); err != nil {
+func (t *turn) release(ctx context.Context, lease *catalog.Lease, settled bool) {
+	if err := giveBack(ctx, lease, settled); err != nil {
 		t.log.Warn("release the task; its lease runs out by itself", "error", err)
 	}
+}
+
+func giveBack(ctx context.Context, lease *catalog.Lease, settled bool) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseWithin)
+	defer cancel()
+	if settled {
+		return lease.Release(ctx)
+	}
+	return lease.ReleaseUnclean(ctx)
 }
 
 // tooManyCrashes stops a task that would kill one worker after the other.

@@ -57,7 +57,7 @@ func (k *Keeper) Claim(ctx context.Context, req ClaimRequest) (*Lease, error) {
 		// The grant may have happened without our knowing; what cannot be tidied now runs out by itself.
 		tidy, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpWithin)
 		defer cancel()
-		_ = k.catalog.release(tidy, req, cl.token)
+		_ = k.catalog.release(tidy, req, cl.token, false)
 		return nil, fmt.Errorf("claim %v for %s: %w", req, req.Owner, err)
 	}
 	return lease, nil

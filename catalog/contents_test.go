@@ -288,3 +288,30 @@ func TestPositionsAreEditedOnlyWhenSettled(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, got)
 }
+
+// A sink's worker that dies between its target's commit and the catalog's leaves the target ahead. An edit by then would put every
+// partition that it does not name back to where the catalog believes it to be, and what lies between would be written twice.
+func TestASinkIsSettledOnlyAfterACleanEnd(t *testing.T) {
+	t.Parallel()
+	f, ctx := newFixture(t), testContext(t)
+	c := f.connector(t, 1)
+	f.exec(t, "update gantry.connectors set kind = 'sink' where uid = $1", c.UID)
+	require.NoError(t, f.Settled(ctx, f.stopped(t, c)), "nobody has run it")
+
+	dead := claim(t, f.frozen(t), c.UID, 0)
+	require.NoError(t, commit(t, dead, at(1)))
+	f.exec(t, "update gantry.leases set expires_at = clock_timestamp()")
+	require.ErrorIs(t, f.Settled(ctx, c.UID), catalog.ErrNotSettled, "nobody has asked its target since")
+	k := f.keeper(t, "a")
+	require.NoError(t, claim(t, k, c.UID, 0).ReleaseUnclean(ctx))
+	require.ErrorIs(t, f.Settled(ctx, c.UID), catalog.ErrNotSettled, "its target did not answer")
+	require.NoError(t, claim(t, k, c.UID, 0).Release(ctx))
+	require.NoError(t, f.Settled(ctx, c.UID))
+}
+
+func (f *fixture) stopped(t *testing.T, c catalog.Connector) (uid int64) {
+	t.Helper()
+	_, err := f.SetDesired(testContext(t), c.Name, catalog.StateStopped, "ada")
+	require.NoError(t, err)
+	return c.UID
+}

@@ -165,26 +165,32 @@ func (l *Lease) lose() {
 }
 
 // Release gives the task back, so that a claimant gets it at once. Nothing can be committed under this lease afterwards.
-// It does not say whether the stop was clean: what is open stays open. Releasing what is lost does nothing. After an error
-// the lease runs out by itself within 3 s.
-func (l *Lease) Release(ctx context.Context) error {
+// It says of a sink that the positions are its target's; of a source the queues that are open tell whether the stop was clean.
+// Releasing what is lost does nothing. After an error the lease runs out by itself within 3 s.
+func (l *Lease) Release(ctx context.Context) error { return l.release(ctx, true) }
+
+// ReleaseUnclean is Release for a task that did not end cleanly: the target of a sink may be ahead of the positions.
+func (l *Lease) ReleaseUnclean(ctx context.Context) error { return l.release(ctx, false) }
+
+func (l *Lease) release(ctx context.Context, clean bool) error {
 	l.lose()
-	if err := l.keeper.catalog.release(ctx, l.req, l.token); err != nil {
+	if err := l.keeper.catalog.release(ctx, l.req, l.token, clean); err != nil {
 		return fmt.Errorf("release %v: %w", l, err)
 	}
 	return nil
 }
 
 // release ends whatever the token has got: a lease, or a place among the claimants.
-func (c *Catalog) release(ctx context.Context, req ClaimRequest, token pgtype.UUID) error {
+func (c *Catalog) release(ctx context.Context, req ClaimRequest, token pgtype.UUID, clean bool) error {
 	args := pgx.StrictNamedArgs{"uid": req.UID, "task": req.Task, "token": token}
 	b := &pgx.Batch{}
 	b.Queue("select from gantry.tasks where uid = @uid and task = @task for update",
 		pgx.StrictNamedArgs{"uid": req.UID, "task": req.Task}) // tasks before leases: the lock order
 	b.Queue(`
-		update gantry.epochs e set ended_at = clock_timestamp(), released = true
+		update gantry.epochs e set ended_at = clock_timestamp(), released = @clean
 		from gantry.tasks t
-		where t.uid = @uid and t.task = @task and t.token = @token and (e.uid, e.task, e.epoch) = (t.uid, t.task, t.epoch)`, args)
+		where t.uid = @uid and t.task = @task and t.token = @token and (e.uid, e.task, e.epoch) = (t.uid, t.task, t.epoch)`,
+		pgx.StrictNamedArgs{"uid": req.UID, "task": req.Task, "token": token, "clean": clean})
 	b.Queue("update gantry.leases set token = null, expires_at = '-infinity' where uid = @uid and task = @task and token = @token", args)
 	b.Queue("update gantry.tasks set token = null where uid = @uid and task = @task and token = @token", args)
 	b.Queue("delete from gantry.claimants where token = @token", pgx.StrictNamedArgs{"token": token})

@@ -120,24 +120,29 @@ func requireSettled(ctx context.Context, tx pgx.Tx, conn *Connector) error {
 }
 
 // fenceSettled locks every task of the connector, checks that none is owned and no queue open, and takes the token from
-// owners whose lease ran out: they could still commit.
+// owners whose lease ran out: they could still commit. Of a sink's tasks the last owner must have ended cleanly: otherwise the target
+// may be ahead, and an edit would put those of its positions back that it does not name.
 func fenceSettled(ctx context.Context, tx pgx.Tx, uid int64) error {
 	args := pgx.StrictNamedArgs{"uid": uid}
 	b := &pgx.Batch{}
 	b.Queue("select from gantry.tasks where uid = @uid order by task for update", args)
 	b.Queue("select from gantry.leases where uid = @uid order by task for update", args)
-	var owned, open int
+	var owned, open, ahead int
 	b.Queue("select count(*) from gantry.leases where uid = @uid and token is not null and expires_at > clock_timestamp()", args).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&owned) })
 	b.Queue("select count(*) from gantry.open_queues where uid = @uid", args).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&open) })
+	b.Queue(`
+		select count(*) from gantry.tasks t join gantry.planned_tasks using (uid, task) join gantry.epochs e using (uid, task, epoch)
+		join gantry.connectors c using (uid) where uid = @uid and c.kind = 'sink' and not e.released`, args).
+		QueryRow(func(row pgx.Row) error { return row.Scan(&ahead) })
 	b.Queue("update gantry.leases set token = null, expires_at = '-infinity' where uid = @uid and token is not null", args)
 	b.Queue("update gantry.tasks set token = null where uid = @uid and token is not null", args)
 	if err := tx.SendBatch(ctx, b).Close(); err != nil {
 		return err
 	}
-	if owned > 0 || open > 0 {
-		return fmt.Errorf("%d tasks owned, %d queues open: %w", owned, open, ErrNotSettled) // rolls the rest back
+	if owned > 0 || open > 0 || ahead > 0 {
+		return fmt.Errorf("%d tasks owned, %d queues open, %d targets perhaps ahead: %w", owned, open, ahead, ErrNotSettled) // rolls the rest back
 	}
 	return nil
 }
