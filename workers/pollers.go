@@ -41,6 +41,7 @@ func (w *Worker) sdkWorkers(acts *activities.Activities, fatal chan<- error) (po
 	options := worker.Options{
 		Identity: w.config.ID, DisableRegistrationAliasing: true, WorkerStopTimeout: controlWithin,
 		MaxHeartbeatThrottleInterval: heartbeatThrottle, StickyScheduleToStartTimeout: stickyWithin,
+		MaxConcurrentWorkflowTaskPollers: workflowPollers,
 		OnFatalError: func(err error) {
 			select {
 			case fatal <- err:

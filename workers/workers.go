@@ -30,6 +30,10 @@ const (
 	controlWithin = 5 * time.Second
 	// stickyWithin is how long a workflow waits for the worker that has it in memory before any other one may go on.
 	stickyWithin = 2 * time.Second
+	// workflowPollers is how many polls for workflow tasks are open. While workflows that the worker has in memory wait, the SDK polls for
+	// no others; with its two, those of a dead worker then wait for seconds. A frozen worker's open polls swallow a task each, half of them
+	// one of anybody's, so not many.
+	workflowPollers = 4
 	// byeWithin bounds the last words to the catalog.
 	byeWithin = 3 * time.Second
 )
