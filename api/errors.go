@@ -68,6 +68,9 @@ func repeatable(refused *huma.ErrorDetail) bool {
 	return !holdsConfig(refused.Location)
 }
 
+// ErrStopping is the cause with which a server that ends cancels the contexts of requests that wait for something. They are told so.
+var ErrStopping = errors.New("the server is stopping")
+
 // problem is the answer to err. Errors that no user caused are logged and told apart from the text sent.
 func (h *handlers) problem(ctx context.Context, err error) error {
 	var (
@@ -96,8 +99,12 @@ func (h *handlers) problem(ctx context.Context, err error) error {
 		return &Error{http.StatusForbidden, closed.Error()}
 	case errors.As(err, &config):
 		return &Error{http.StatusBadRequest, config.Error()}
+	case errors.Is(context.Cause(ctx), ErrStopping):
+		return &Error{http.StatusServiceUnavailable, "The server is stopping; see what has become of it, and try again."}
+	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil:
+		return &Error{http.StatusServiceUnavailable, "It took longer than api.request-timeout allows; see what has become of it, and try again."}
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
-		return &Error{499, "the client went away"} // nobody reads it; the number is nginx's
+		return &Error{statusClientGone, "the client went away"} // nobody reads it
 	}
 	h.log.Error("request failed", "error", err)
 	if errors.Is(err, control.ErrUnavailable) {

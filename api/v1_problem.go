@@ -183,6 +183,11 @@ func problemV1(ctx context.Context, err error, log *slog.Logger) error {
 
 // failure is the problem of an error that does not say itself what is wrong.
 func failure(ctx context.Context, err error, log *slog.Logger) *Problem {
+	if errors.Is(context.Cause(ctx), ErrStopping) {
+		p := newProblem(http.StatusServiceUnavailable, codeUnavailable, "The server is stopping.")
+		p.Remedy = "See what has become of it, and try again."
+		return p
+	}
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		return newProblem(statusClientGone, codeClientGone, "the client went away") // nobody reads it
 	}

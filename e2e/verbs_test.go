@@ -2,7 +2,11 @@ package e2e
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptrace"
+	"strings"
 	"testing"
 	"time"
 
@@ -117,6 +121,31 @@ func TestDeleteEndsACopyCleanly(t *testing.T) {
 	v := judge(p.topic.read())
 	v.requireExactly(t, "topic", v.records)
 	require.Less(t, v.records, f.end(), "the source ended before its input did")
+}
+
+// TestAServerThatStopsAnswersWhoWaits: a creation waits for a name that no worker is there to free.
+func TestAServerThatStopsAnswersWhoWaits(t *testing.T) {
+	t.Parallel()
+	p := newPipe(start(t))
+	p.client.put("x", p.counterConfig(0))
+	p.client.must("DELETE", "/connectors/x", nil, nil)
+	written := make(chan struct{})
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { close(written) }})
+	req, err := http.NewRequestWithContext(ctx, "PUT", p.client.base+"/connectors/x/config", strings.NewReader(`{"connector.class":"CounterSource","topic":"t"}`))
+	require.NoError(t, err)
+	req.Header.Set("Content-Type", "application/json")
+	go func() { // ends with the test's patience
+		<-written
+		p.api.term()
+	}()
+	res, err := p.client.http.Do(req)
+	require.NoError(t, err)
+	text, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	require.Equal(t, http.StatusServiceUnavailable, res.StatusCode, string(text))
+	require.Contains(t, string(text), "The server is stopping")
+	p.api.awaitExit()
 }
 
 // TestPositionsThatADeletionKeepsAreTheLast deletes source and sink, and keeps their positions, just when the worker that has their

@@ -15,7 +15,8 @@ import (
 )
 
 const (
-	lastRequests   = 5 * time.Second  // how long requests under way may take when the API stops
+	lastRequests   = 4 * time.Second  // how long requests under way may take when the API stops
+	lastAnswers    = time.Second      // how long they have to answer after that
 	headerWithin   = 10 * time.Second // to send a request's headers
 	bodyWithin     = 30 * time.Second // to send headers and body
 	idleConnection = 2 * time.Minute  // without a request
@@ -29,7 +30,9 @@ func listenAndServe(ctx context.Context, p *parts, handler http.Handler) error {
 		return err
 	}
 	timeout, _ := time.ParseDuration(p.settings.get("api.request-timeout")) // check has seen it
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: headerWithin, ReadTimeout: bodyWithin,
+	base, abort := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer abort(nil)
+	server := &http.Server{Handler: handler, BaseContext: func(net.Listener) context.Context { return base }, ReadHeaderTimeout: headerWithin, ReadTimeout: bodyWithin,
 		WriteTimeout: timeout + answerSlack, IdleTimeout: idleConnection, MaxHeaderBytes: 1 << 16}
 	p.log.Info("the API listens", "address", listener.Addr().String(), "auth", p.settings.get("api.auth"))
 	g, gctx := errgroup.WithContext(ctx) // owns the server
@@ -41,8 +44,10 @@ func listenAndServe(ctx context.Context, p *parts, handler http.Handler) error {
 	})
 	g.Go(func() error {
 		<-gctx.Done()
-		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastRequests)
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastRequests+lastAnswers)
 		defer cancel()
+		patience := time.AfterFunc(lastRequests, func() { abort(api.ErrStopping) })
+		defer patience.Stop()
 		if err := server.Shutdown(stop); err != nil {
 			return errors.Join(fmt.Errorf("stop the API: %w", err), server.Close())
 		}

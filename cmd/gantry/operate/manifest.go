@@ -32,7 +32,8 @@ type manifest struct {
 // answered are the fields that gantry get -o yaml writes beside those of a manifest; they are read over, so that its output
 // can be applied again.
 var answered = []string{"kind", "class", "version", "guarantee", "state", "desired", "health", "reason", "tasks", "records", "bytes", "rate",
-	"lag_records", "lag_bytes", "lag_seconds", "last_record_at", "revision", "created_at", "updated_at", "type", "connector"}
+	"lag_records", "lag_bytes", "lag_seconds", "last_record_at", "revision", "planned_revision", "created_at", "updated_at", "type",
+	"connector"}
 
 // flatMarks are keys that a flat config has and a manifest does not.
 var flatMarks = []string{"connector.class", "connector-class"}

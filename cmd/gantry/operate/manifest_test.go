@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gantry-connect/gantry/client"
 )
 
 func TestEveryFormOfFileGivesTheSameConnector(t *testing.T) {
@@ -197,4 +200,15 @@ func FuzzManifestsNeverPanic(f *testing.F) {
 			require.NotContains(t, m.Config, "name")
 		}
 	})
+}
+
+// What get -o yaml writes can be applied again, whatever fields a server's answers get.
+func TestEveryFieldOfAnOverviewMayStandInAFile(t *testing.T) {
+	t.Parallel()
+	for f := range reflect.TypeFor[client.Overview]().Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name != "name" && name != "labels" {
+			require.Contains(t, answered, name)
+		}
+	}
 }
