@@ -46,6 +46,7 @@ type world struct {
 	holdPlan  chan struct{} // planning waits for it, if set
 	holdGone  chan struct{} // the news that the connector is forgotten waits for it, if set
 	running   map[int]string
+	owners    map[int]*int // the attempts that run the tasks
 	starts    map[int]int
 	fail      map[int]bool
 	settled   []int
@@ -66,7 +67,7 @@ func newWorld(t testing.TB) *world {
 	require.NoError(t, err)
 	suffix := strings.ToLower(rand.Text()[:10])
 	w := &world{t: t, client: c, name: "test-" + suffix, queue: "test-" + suffix, changed: make(chan struct{}),
-		running: map[int]string{}, starts: map[int]int{}, fail: map[int]bool{}, watchers: make(chan struct{}),
+		running: map[int]string{}, owners: map[int]*int{}, starts: map[int]int{}, fail: map[int]bool{}, watchers: make(chan struct{}),
 		found: true, loaded: workflows.LoadConnectorResult{Found: true, UID: 7, Kind: "source", Class: "TestSource",
 			Desired: workflows.DesiredRunning, Revision: 1}}
 	stop := w.work(w.queue)
@@ -329,8 +330,18 @@ func (w *world) watch(ctx context.Context, _ workflows.WatchConnectorInput) (wor
 }
 
 func (w *world) runTask(ctx context.Context, in workflows.RunTaskInput) (workflows.RunTaskResult, error) {
-	defer w.edit(func() { delete(w.running, in.Task) })
-	w.edit(func() { w.running[in.Task] = in.Hash; w.starts[in.Task]++ })
+	attempt := new(int)
+	defer w.edit(func() {
+		if w.owners[in.Task] == attempt {
+			delete(w.running, in.Task)
+		}
+	})
+	w.edit(func() {
+		w.running[in.Task], w.owners[in.Task] = in.Hash, attempt
+		if activity.GetInfo(ctx).Attempt == 1 { // another one is no start of the workflow's: a busy machine has missed a heartbeat
+			w.starts[in.Task]++
+		}
+	})
 	stop := make(chan struct{})
 	done := make(chan struct{})
 	go func() { // ends with the activity
